@@ -1,0 +1,2 @@
+//! The Turnstone program.
+fn main() {}

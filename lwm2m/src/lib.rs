@@ -1,0 +1,2 @@
+//! LwM2M over CoAP for Turnstone: message layer, object catalog, content formats and the JSON bridge.
+#![forbid(unsafe_code)]

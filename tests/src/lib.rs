@@ -1,0 +1,1 @@
+//! Test machinery of Turnstone: simulated network, scripted peers, benches.
