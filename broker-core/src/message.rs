@@ -1,0 +1,136 @@
+//! [`Message`]: one published application message, shared by everyone who waits for it.
+use std::fmt;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+/// Quality of service (MQTT 3.1.1 §4.3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum QoS {
+    /// 0: at most once.
+    #[default]
+    AtMostOnce = 0,
+    /// 1: at least once.
+    AtLeastOnce = 1,
+    /// 2: exactly once.
+    ExactlyOnce = 2,
+}
+
+impl QoS {
+    /// The level for its number on the wire; 3 and above are none.
+    pub const fn from_u8(level: u8) -> Option<QoS> {
+        match level {
+            0 => Some(QoS::AtMostOnce),
+            1 => Some(QoS::AtLeastOnce),
+            2 => Some(QoS::ExactlyOnce),
+            3..=u8::MAX => None,
+        }
+    }
+}
+
+/// A packet identifier: 1..=65535, never 0 ([MQTT-2.3.1-1]). MQTT-SN uses the broker's ids as its MsgIds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PacketId(NonZeroU16);
+
+impl PacketId {
+    /// `None` for 0.
+    pub const fn new(id: u16) -> Option<PacketId> {
+        match NonZeroU16::new(id) {
+            Some(id) => Some(PacketId(id)),
+            None => None,
+        }
+    }
+
+    /// The number on the wire.
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+
+    /// The id after this one, skipping 0.
+    pub const fn next(self) -> PacketId {
+        match NonZeroU16::new(self.0.get().wrapping_add(1)) {
+            Some(id) => PacketId(id),
+            None => PacketId(NonZeroU16::MIN),
+        }
+    }
+}
+
+/// One application message: topic, payload, and the publisher's own QoS and RETAIN flag.
+///
+/// Topic and payload lie in one allocation that all receivers share; a clone costs a reference count. The topic
+/// was validated as a topic name when the message was made (see [`crate::topic`]).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    bytes: Arc<[u8]>,
+    topic_len: u16,
+    qos: QoS,
+    retain: bool,
+}
+
+impl Message {
+    /// A message with copies of `topic` and `payload`. The caller vouches that `topic` is a valid topic name of at
+    /// most 65,535 bytes (a longer one is cut, which no validated topic can be).
+    pub fn new(topic: &str, payload: &[u8], qos: QoS, retain: bool) -> Message {
+        let topic_len = u16::try_from(topic.len()).unwrap_or(u16::MAX);
+        let topic = topic.as_bytes().get(..usize::from(topic_len)).unwrap_or_default();
+        let bytes: Arc<[u8]> = if payload.is_empty() {
+            Arc::from(topic)
+        } else {
+            let mut whole = Vec::with_capacity(topic.len() + payload.len());
+            whole.extend_from_slice(topic);
+            whole.extend_from_slice(payload);
+            Arc::from(whole)
+        };
+        Message { bytes, topic_len, qos, retain }
+    }
+
+    /// The topic's bytes: valid UTF-8.
+    pub fn topic_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.topic_len)).unwrap_or_default()
+    }
+
+    /// The topic name.
+    pub fn topic(&self) -> &str {
+        std::str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    /// The payload, possibly empty.
+    pub fn payload(&self) -> &[u8] {
+        self.bytes.get(usize::from(self.topic_len)..).unwrap_or_default()
+    }
+
+    /// The QoS that the publisher chose.
+    pub fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    /// The RETAIN flag as the publisher set it. What a receiver sees is the delivery's own flag.
+    pub fn retain(&self) -> bool {
+        self.retain
+    }
+
+    /// Topic and payload bytes together: the unit of queue limits and of credit.
+    pub fn cost(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Message({:?} {:?} retain={} {} B)",
+            self.topic(),
+            self.qos,
+            self.retain,
+            self.payload().len()
+        )
+    }
+}
+
+/// A will: the message that the broker publishes when its client is lost (MQTT 3.1.1 §3.1.2.5, MQTT-SN §6.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Will {
+    /// Topic, payload, QoS and RETAIN of the will.
+    pub message: Message,
+}
