@@ -364,7 +364,7 @@ pub enum RefuseReason {
 }
 
 /// Why the broker ended a link.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum CloseReason {
     /// Another link attached to the same session.
     TakenOver,
