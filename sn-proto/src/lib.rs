@@ -1,2 +1,4 @@
 //! MQTT-SN 1.2 for Turnstone: wire format and gateway, without sockets or clocks.
 #![forbid(unsafe_code)]
+
+pub mod wire;
