@@ -1,1 +1,8 @@
-//! Test machinery of Turnstone: simulated network, scripted peers, benches.
+//! Test machinery of Turnstone: a simulated network with virtual time, scripted peers, lists of normative
+//! statements.
+//!
+//! This crate touches the world (it starts programs and reads the environment), so the lints that keep the pure
+//! crates pure are off here.
+#![allow(clippy::disallowed_methods)]
+pub mod sim;
+pub mod statements;
