@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod counters;
 pub mod frontend;
 pub mod limits;
 pub mod link;
@@ -18,6 +19,7 @@ pub mod record;
 pub mod time;
 pub mod topic;
 
+pub use counters::{Counters, IoCounters};
 pub use limits::Limits;
 pub use link::{Effects, FromBroker, LinkId, SessionName, ToBroker};
 pub use message::{Message, PacketId, QoS, Will};

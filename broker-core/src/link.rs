@@ -458,6 +458,9 @@ pub struct Restored {
     pub memo: Bytes,
     /// Asleep for this much longer (timers start anew in full after a restart); `None` when it is not asleep.
     pub asleep: Option<Duration>,
+    /// It had a link when the broker stopped: a front-end that knows where its device is may attach it again and
+    /// supervise its keep-alive anew.
+    pub attached: bool,
     /// Messages that wait for it.
     pub queued: u32,
 }
