@@ -1,2 +1,6 @@
 //! LwM2M over CoAP for Turnstone: message layer, object catalog, content formats and the JSON bridge.
 #![forbid(unsafe_code)]
+
+pub mod limits;
+pub mod path;
+pub mod value;

@@ -1,0 +1,266 @@
+//! Values of resources: the data types of LwM2M (1.1.1 Core appendix C) and what converts into what.
+//!
+//! Decoders make a [`Value`] of the format's own type; [`Value::into_type`] turns it into the type that the
+//! catalog names. The same conversion serves values that people write in JSON.
+#![deny(clippy::indexing_slicing)]
+
+pub mod base64;
+mod convert;
+mod decimal;
+mod float;
+mod json;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+pub use self::decimal::{Decimal, NotWhole};
+pub use self::float::Float;
+pub use self::json::ElementError;
+use crate::limits::excerpt;
+
+/// The data types of LwM2M resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// UTF-8 text.
+    String,
+    /// Signed, 64 bits.
+    Integer,
+    /// Unsigned, 64 bits (1.1).
+    UnsignedInteger,
+    /// 32 or 64 bits.
+    Float,
+    /// True or false.
+    Boolean,
+    /// Bytes.
+    Opaque,
+    /// Seconds since 1970, signed.
+    Time,
+    /// A pair of object id and instance id.
+    Objlnk,
+    /// RFC 6690 link text (1.1).
+    Corelnk,
+}
+
+impl DataType {
+    /// All of them.
+    pub const ALL: [DataType; 9] = [
+        DataType::String,
+        DataType::Integer,
+        DataType::UnsignedInteger,
+        DataType::Float,
+        DataType::Boolean,
+        DataType::Opaque,
+        DataType::Time,
+        DataType::Objlnk,
+        DataType::Corelnk,
+    ];
+
+    /// The name in object definitions: "Unsigned Integer".
+    pub const fn name(self) -> &'static str {
+        match self {
+            DataType::String => "String",
+            DataType::Integer => "Integer",
+            DataType::UnsignedInteger => "Unsigned Integer",
+            DataType::Float => "Float",
+            DataType::Boolean => "Boolean",
+            DataType::Opaque => "Opaque",
+            DataType::Time => "Time",
+            DataType::Objlnk => "Objlnk",
+            DataType::Corelnk => "Corelnk",
+        }
+    }
+
+    /// The type of this name, whatever its case and spaces ("UnsignedInteger", "unsigned" too).
+    pub fn from_name(name: &str) -> Option<DataType> {
+        let folded: String =
+            name.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
+        match folded.as_str() {
+            "string" => Some(DataType::String),
+            "integer" => Some(DataType::Integer),
+            "unsignedinteger" | "unsigned" => Some(DataType::UnsignedInteger),
+            "float" => Some(DataType::Float),
+            "boolean" => Some(DataType::Boolean),
+            "opaque" => Some(DataType::Opaque),
+            "time" => Some(DataType::Time),
+            "objlnk" => Some(DataType::Objlnk),
+            "corelnk" => Some(DataType::Corelnk),
+            _ => None, // any other text
+        }
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One value of a resource or resource instance.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A signed integer.
+    Integer(i64),
+    /// An unsigned integer.
+    Unsigned(u64),
+    /// A floating point number, in the width or with the digits that it came in.
+    Float(Float),
+    /// True or false.
+    Boolean(bool),
+    /// Text.
+    String(String),
+    /// Bytes.
+    Opaque(Bytes),
+    /// Seconds since 1970.
+    Time(i64),
+    /// Object id and instance id; 65535:65535 is the null link.
+    Objlnk(u16, u16),
+    /// Link text.
+    Corelnk(String),
+    /// A decimal number of a format that names no type, where no integer type holds it.
+    Number(Decimal),
+}
+
+impl Value {
+    /// The type that this value has by itself. A decimal without type counts as Float.
+    pub const fn data_type(&self) -> DataType {
+        match self {
+            Value::Integer(_) => DataType::Integer,
+            Value::Unsigned(_) => DataType::UnsignedInteger,
+            Value::Float(_) | Value::Number(_) => DataType::Float,
+            Value::Boolean(_) => DataType::Boolean,
+            Value::String(_) => DataType::String,
+            Value::Opaque(_) => DataType::Opaque,
+            Value::Time(_) => DataType::Time,
+            Value::Objlnk(..) => DataType::Objlnk,
+            Value::Corelnk(_) => DataType::Corelnk,
+        }
+    }
+
+    /// A decimal of a format without types: an integer where its text is one, else a number.
+    pub fn from_decimal(number: Decimal) -> Value {
+        if number.is_integer_text() {
+            if let Ok(integer) = number.as_str().parse() {
+                return Value::Integer(integer);
+            }
+            if let Ok(unsigned) = number.as_str().parse() {
+                return Value::Unsigned(unsigned);
+            }
+        }
+        Value::Number(number)
+    }
+
+    /// An integer of a format without types; beyond 64 bits it stays a decimal.
+    pub fn from_i128(integer: i128) -> Value {
+        if let Ok(signed) = i64::try_from(integer) {
+            return Value::Integer(signed);
+        }
+        match u64::try_from(integer) {
+            Ok(unsigned) => Value::Unsigned(unsigned),
+            // 39 digits at most: always a legal decimal.
+            Err(_) => match Decimal::parse(&integer.to_string()) {
+                Ok(number) => Value::Number(number),
+                Err(_) => Value::Float(Float::from(integer as f64)),
+            },
+        }
+    }
+
+    /// The value as people read it on a command line and as text/plain carries it (1.0 §6.4.1): Boolean as
+    /// 1 or 0, Opaque in base 64, Time in seconds.
+    pub fn to_text(&self) -> String {
+        match self {
+            Value::Integer(v) | Value::Time(v) => v.to_string(),
+            Value::Unsigned(v) => v.to_string(),
+            Value::Float(v) => v.to_text(),
+            Value::Number(v) => v.as_str().to_owned(),
+            Value::Boolean(v) => if *v { "1" } else { "0" }.to_owned(),
+            Value::String(v) | Value::Corelnk(v) => v.clone(),
+            Value::Opaque(v) => base64::encode(v),
+            Value::Objlnk(object, instance) => format!("{object}:{instance}"),
+        }
+    }
+}
+
+/// A value that does not fit its type. `Display` names both, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueError {
+    /// The type asked for.
+    pub data_type: DataType,
+    /// The value as it came, shortened when long; texts in quotes.
+    pub value: String,
+    /// What is wrong.
+    pub fault: ValueFault,
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueFault {
+    /// It is of another kind.
+    NotA,
+    /// A number beyond the limits of the type.
+    Range,
+    /// A fraction where a whole number is needed.
+    NotWhole,
+    /// A number of more digits than we take.
+    TooLong,
+    /// A wire length that the type does not have.
+    Length(usize),
+}
+
+impl ValueError {
+    pub(crate) fn new(data_type: DataType, value: &str, fault: ValueFault) -> Self {
+        ValueError { data_type, value: excerpt(value), fault }
+    }
+
+    /// A wire value whose `length` in bytes its type does not have.
+    pub fn length(data_type: DataType, length: usize) -> Self {
+        ValueError { data_type, value: String::new(), fault: ValueFault::Length(length) }
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ValueError { data_type, value, fault } = self;
+        match fault {
+            ValueFault::NotA => match data_type {
+                DataType::Opaque => write!(f, "{value} is not Opaque (base 64)"),
+                DataType::Objlnk => {
+                    write!(f, "{value} is not an Objlnk (\"object:instance\", each 0–65535)")
+                }
+                DataType::Boolean => write!(f, "{value} is not a Boolean (true or false)"),
+                DataType::Integer | DataType::UnsignedInteger => write!(f, "{value} is not an {data_type}"),
+                DataType::String | DataType::Float | DataType::Time | DataType::Corelnk => {
+                    write!(f, "{value} is not a {data_type}")
+                }
+            },
+            ValueFault::Range => write!(f, "{value} is outside the range of {data_type}"),
+            ValueFault::NotWhole => write!(f, "{value} is not a whole number, as {data_type} needs"),
+            ValueFault::TooLong => write!(f, "{value} has too many digits"),
+            ValueFault::Length(0) => write!(f, "no bytes where a value of type {data_type} should be"),
+            ValueFault::Length(length) => write!(f, "{length} bytes are no value of type {data_type}"),
+        }
+    }
+}
+
+impl std::error::Error for ValueError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_names_are_found_in_any_case() {
+        for data_type in DataType::ALL {
+            assert_eq!(DataType::from_name(data_type.name()), Some(data_type));
+            assert_eq!(DataType::from_name(&data_type.name().to_uppercase()), Some(data_type));
+        }
+        assert_eq!(DataType::from_name("UnsignedInteger"), Some(DataType::UnsignedInteger));
+        assert_eq!(DataType::from_name("double"), None);
+        assert_eq!(DataType::from_name(""), None);
+    }
+
+    #[test]
+    fn a_value_stays_small() {
+        assert!(size_of::<Value>() <= 40, "{}", size_of::<Value>());
+    }
+}
