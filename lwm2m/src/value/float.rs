@@ -36,14 +36,13 @@ impl Float {
     /// The shortest digits that mean this value, or the digits that it came with; "NaN", "Infinity",
     /// "-Infinity" for what JSON has no number for.
     pub fn to_text(&self) -> String {
-        let shortest = match &self.0 {
+        match &self.0 {
             // `{:?}` keeps extremes short: 1e300, not 301 digits.
             Repr::Single(value) if value.is_finite() => format!("{value:?}"),
             Repr::Double(value) if value.is_finite() => format!("{value:?}"),
             Repr::Decimal(value) => value.as_str().to_owned(),
-            Repr::Single(_) | Repr::Double(_) => return self.special_name().to_owned(),
-        };
-        shortest
+            Repr::Single(_) | Repr::Double(_) => self.special_name().to_owned(),
+        }
     }
 
     /// The digits as a decimal; `None` for NaN and the infinities.

@@ -99,7 +99,7 @@ impl Value {
             value: format!("hex \"{}\"", excerpt(text)),
             fault: ValueFault::NotA,
         };
-        if text.len() % 2 != 0 {
+        if !text.len().is_multiple_of(2) {
             return Err(fault());
         }
         let nibble = |b: &u8| char::from(*b).to_digit(16).map(|n| n as u8);
