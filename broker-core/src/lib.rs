@@ -15,6 +15,7 @@ pub mod frontend;
 pub mod limits;
 pub mod link;
 pub mod message;
+pub mod mqtt;
 pub mod record;
 pub mod time;
 pub mod topic;
