@@ -1,2 +1,8 @@
 //! The Turnstone program.
-fn main() {}
+#![allow(clippy::disallowed_methods)] // the binary may read its arguments
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    turnstone::cli::main(std::env::args_os()).into()
+}

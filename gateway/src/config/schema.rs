@@ -1,0 +1,307 @@
+//! The one table of every setting.
+//!
+//! A row is all there is to a key: from it come the typed field of [`Config`], the check, the default, the
+//! environment name, `config init`, `config show`, the comparison on reload and the "did you mean".
+//! To add a key, add a row:
+//!
+//! ```text
+//! /// One or more lines for the sample file.
+//! field: RustType, "dotted.name" = "default as in the file", KIND, Reload;
+//! /// … with an example where the default says too little:
+//! field: RustType, "dotted.name" = "…", KIND, Restart, example = "\"0.0.0.0\"";
+//! /// … accepted, but with a warning until the feature is there:
+//! field: RustType, "dotted.name" = "…", KIND, Restart, later = "what the operator must know";
+//! ```
+//! then write `conf/turnstone.toml` anew (`turnstone config init`; a test compares). Every key must do
+//! something: a row whose feature is missing has `later`, and whoever builds the feature removes that word.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::kind::Kind;
+use super::types::{Bind, Field, LogFormat, LogLevel, Network, Overlapping, Secret, Value};
+
+/// When a changed value takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apply {
+    /// On SIGHUP, for what happens after it.
+    Reload,
+    /// Only when the program starts.
+    Restart,
+}
+
+/// One row of the schema.
+#[derive(Debug)]
+pub struct Key {
+    /// The dotted name; for [`Kind::Topics`] the part before the id.
+    pub name: &'static str,
+    /// The lines of documentation.
+    pub doc: &'static [&'static str],
+    /// The default, as it would stand in the file.
+    pub default: &'static str,
+    /// What values are allowed.
+    pub kind: Kind,
+    /// When a change takes effect.
+    pub apply: Apply,
+    /// A value worth showing beside the default, as it would stand in the file.
+    pub example: Option<&'static str>,
+    /// What setting the key does not do yet; the operator is told.
+    pub later: Option<&'static str>,
+    pub(crate) get: fn(&Config) -> Value,
+    pub(crate) set: fn(&mut Config, &Value) -> bool,
+}
+
+/// One section of the schema, for the headings of the sample file.
+#[derive(Debug)]
+pub struct Section {
+    /// What the section is about.
+    pub doc: &'static [&'static str],
+    /// Its keys, in the order of the table.
+    pub keys: &'static [Key],
+}
+
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($value:literal) => {
+        Some($value)
+    };
+}
+
+macro_rules! schema {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Type:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $field:ident: $FieldType:ty, $name:literal = $default:literal, $kind:expr, $apply:ident
+                    $(, example = $example:literal)? $(, later = $later:literal)?;
+            )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug, PartialEq, Eq)]
+            pub struct $Type {
+                $( $(#[doc = $doc])+ pub $field: $FieldType, )+
+            }
+        )+
+
+        /// Every setting, checked and with its plain type.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Config {
+            $( $(#[doc = $section_doc])+ pub $section: $Type, )+
+        }
+
+        /// The schema.
+        pub static SECTIONS: &[Section] = &[$(
+            Section {
+                doc: &[$($section_doc),+],
+                keys: &[$(
+                    Key {
+                        name: $name,
+                        doc: &[$($doc),+],
+                        default: $default,
+                        kind: $kind,
+                        apply: Apply::$apply,
+                        example: optional!($($example)?),
+                        later: optional!($($later)?),
+                        get: |config| config.$section.$field.to_value(),
+                        set: |config, value| match Field::from_value(value) {
+                            Some(typed) => { config.$section.$field = typed; true }
+                            None => false,
+                        },
+                    },
+                )+],
+            },
+        )+];
+
+        impl Config {
+            /// Builds the typed settings from one checked value per key.
+            pub(crate) fn from_values(values: &BTreeMap<&'static str, Value>) -> Self {
+                Self { $(
+                    $section: $Type { $(
+                        $field: values
+                            .get($name)
+                            .and_then(Field::from_value)
+                            .expect(concat!($name, ": the schema row pairs its kind with this type (tested)")),
+                    )+ },
+                )+ }
+            }
+        }
+    };
+}
+
+const PORT: Kind = Kind::Port;
+const COUNT: Kind = Kind::Integer { min: 1, max: 1_000_000_000, unit: "" };
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+const CENTURY: Duration = Duration::from_secs(36_500 * 86_400);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// Fixed header and the largest remaining length of MQTT 3.1.1 §2.2.3.
+const MQTT_PACKET_MAX: u64 = 268_435_455 + 5;
+const EXPIRY: Kind = Kind::Duration { min: SECOND, max: CENTURY, may_be_off: true, whole_seconds: true };
+
+schema! {
+    /// The process.
+    process: ProcessConfig {
+        /// Worker threads. This version runs one, which also owns the broker.
+        workers: u16, "workers" = "1", Kind::Integer { min: 1, max: 1, unit: "" }, Restart;
+    }
+
+    /// What is logged.
+    log: LogConfig {
+        /// The least serious event that is logged.
+        level: LogLevel, "log.level" = "\"info\"", Kind::Choice(LogLevel::WORDS), Reload;
+        /// One line of text for people, or one JSON object a line for machines.
+        format: LogFormat, "log.format" = "\"text\"", Kind::Choice(LogFormat::WORDS), Restart;
+    }
+
+    /// The `$SYS` topics.
+    sys: SysConfig {
+        /// How often `$SYS/broker/...` is published.
+        interval: Option<Duration>, "sys.interval" = "\"10s\"",
+            Kind::Duration { min: SECOND, max: DAY, may_be_off: true, whole_seconds: true }, Reload,
+            example = "\"off\"";
+    }
+
+    /// MQTT clients (3.1.1 and 3.1, TCP).
+    mqtt: MqttConfig {
+        /// TCP port.
+        port: u16, "mqtt.port" = "1883", PORT, Restart;
+        /// Local addresses, each with a port of its own if wanted. An empty list turns MQTT over TCP off.
+        bind: Vec<Bind>, "mqtt.bind" = "[\"127.0.0.1\", \"::1\"]", Kind::Binds, Restart,
+            example = "[\"0.0.0.0\", \"::\", \"127.0.0.1:11883\"]";
+        /// What a client gets whose overlapping filters match one message: one copy at the highest QoS,
+        /// or one copy for each filter.
+        overlapping: Overlapping, "mqtt.overlapping" = "\"once\"", Kind::Choice(Overlapping::WORDS), Reload;
+        /// The largest packet that is accepted from a client; a larger one ends the connection.
+        max_packet_size: u64, "mqtt.max_packet_size" = "\"1MiB\"",
+            Kind::Size { min: 128, max: MQTT_PACKET_MAX }, Reload;
+        /// The largest CONNECT.
+        max_connect_size: u64, "mqtt.max_connect_size" = "\"64KiB\"",
+            Kind::Size { min: 128, max: MQTT_PACKET_MAX }, Reload;
+        /// How long a new connection may take until its CONNECT is complete.
+        connect_timeout: Duration, "mqtt.connect_timeout" = "\"10s\"",
+            Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(3_600), may_be_off: false, whole_seconds: false },
+            Reload;
+        /// The longest keep-alive that a client may ask for; a longer one is refused.
+        max_keepalive: Duration, "mqtt.max_keepalive" = "\"65535s\"",
+            Kind::Duration { min: SECOND, max: Duration::from_secs(65_535), may_be_off: false, whole_seconds: true }, Reload;
+        /// When a client with keep-alive 0 is closed that sends nothing at all.
+        idle_timeout: Option<Duration>, "mqtt.idle_timeout" = "\"24h\"", EXPIRY, Reload, example = "\"off\"";
+        /// How long the broker keeps the session of a client that is away (every protocol).
+        session_expiry: Option<Duration>, "mqtt.session_expiry" = "\"off\"", EXPIRY, Reload, example = "\"14d\"";
+        /// How long a retained message is kept.
+        retained_expiry: Option<Duration>, "mqtt.retained_expiry" = "\"off\"", EXPIRY, Reload, example = "\"30d\"";
+    }
+
+    /// MQTT-SN 1.2 devices (UDP).
+    sn: SnConfig {
+        /// UDP port.
+        port: u16, "mqtt.sn.port" = "1884", PORT, Restart;
+        /// Local addresses, each with a port of its own if wanted. An empty list turns MQTT-SN off.
+        bind: Vec<Bind>, "mqtt.sn.bind" = "[\"127.0.0.1\", \"::1\"]", Kind::Binds, Restart,
+            example = "[\"0.0.0.0\", \"::\"]";
+        /// The gateway's id in ADVERTISE and GWINFO.
+        gateway_id: u8, "mqtt.sn.gateway_id" = "1", Kind::Integer { min: 1, max: 255, unit: "" }, Restart,
+            later = "this version does not announce itself (ADVERTISE, GWINFO)";
+        /// Time between two ADVERTISE messages.
+        advertise_duration: Duration, "mqtt.sn.advertise_duration" = "900",
+            Kind::Duration { min: SECOND, max: Duration::from_secs(65_535), may_be_off: false, whole_seconds: true },
+            Reload, later = "this version does not announce itself (ADVERTISE, GWINFO)";
+        /// Whether devices may publish without a connection (QoS -1, in flags QoS 3).
+        enable_qos3: bool, "mqtt.sn.enable_qos3" = "true", Kind::Bool, Reload,
+            later = "QoS -1 is not built into this version; such messages are dropped and counted";
+        /// The user name under which devices connect, since MQTT-SN 1.2 knows none.
+        username: Option<String>, "mqtt.sn.username" = "\"\"", Kind::Text { max: 65_535 }, Reload,
+            example = "\"mqtt_sn_user\"",
+            later = "this version checks no passwords, so every device is let in, with or without it";
+        /// The password for it; better as "${file:sn-password}" or "${SN_PASSWORD}".
+        password: Option<Secret>, "mqtt.sn.password" = "\"\"", Kind::Secret { max: 65_535 }, Reload,
+            example = "\"${file:sn-password}\"",
+            later = "this version checks no passwords, so every device is let in, with or without it";
+        /// Predefined topic ids (1 to 65534; 0 is reserved) that every device may use without REGISTER.
+        predefined_topics: BTreeMap<u16, String>, "mqtt.sn.predefined.topic" = "{}", Kind::Topics, Reload,
+            example = "\"sensors/temperature\"";
+        /// Topic ids that one device may register.
+        max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000, unit: "" }, Reload;
+    }
+
+    /// LwM2M devices (CoAP over UDP).
+    lwm2m: Lwm2mConfig {
+        /// UDP port.
+        port: u16, "lwm2m.port" = "5683", PORT, Restart;
+        /// Local addresses, each with a port of its own if wanted. An empty list turns LwM2M off.
+        bind: Vec<Bind>, "lwm2m.bind" = "[\"127.0.0.1\", \"::1\"]", Kind::Binds, Restart,
+            example = "[\"0.0.0.0\", \"::\"]";
+        /// Certificate for DTLS (PEM).
+        certfile: Option<PathBuf>, "lwm2m.certfile" = "\"\"", Kind::File, Restart,
+            example = "\"cert.pem\"",
+            later = "DTLS is not built into this version; coaps on 5684 stays closed";
+        /// Private key for it (PEM).
+        keyfile: Option<PathBuf>, "lwm2m.keyfile" = "\"\"", Kind::File, Restart,
+            example = "\"key.pem\"",
+            later = "DTLS is not built into this version; coaps on 5684 stays closed";
+        /// Folder of the object descriptions (OMA XML). Not set: "xml_dir" in the working folder,
+        /// else /usr/share/turnstone/xml_dir.
+        xml_dir: Option<PathBuf>, "lwm2m.xml_dir" = "\"\"", Kind::Folder, Restart,
+            example = "\"xml_dir\"";
+    }
+
+    /// Bounds, so that no client can take what the others need. What is over one is refused or dropped, and
+    /// counted by reason under `$SYS`.
+    limits: LimitsConfig {
+        /// Connections of all listeners.
+        connections: u32, "limits.connections" = "200000", COUNT, Reload;
+        /// Connections from one address.
+        connections_per_ip: u32, "limits.connections_per_ip" = "1000", COUNT, Reload;
+        /// New connections in a second.
+        connects_per_second: u32, "limits.connects_per_second" = "1000", COUNT, Reload;
+        /// Networks without a limit per address: this machine, and those behind a NAT or a forwarder.
+        exempt: Vec<Network>, "limits.exempt" = "[\"127.0.0.0/8\", \"::1\"]", Kind::Networks, Reload,
+            example = "[\"127.0.0.0/8\", \"::1\", \"10.0.0.0/8\"]";
+        /// Levels of a topic name or filter.
+        topic_levels: u32, "limits.topic_levels" = "128", Kind::Integer { min: 1, max: 65_535, unit: "" }, Reload;
+        /// Length of a topic name or filter.
+        topic_bytes: u32, "limits.topic_bytes" = "\"1KiB\"", Kind::Size { min: 1, max: 65_535 }, Reload;
+        /// QoS 1 and 2 messages on their way to one MQTT client.
+        inflight: u16, "limits.inflight" = "32", Kind::Integer { min: 1, max: 65_535, unit: "" }, Reload;
+        /// Messages that wait for one client, asleep and away ones too.
+        queue_messages: u32, "limits.queue_messages" = "1000", COUNT, Reload;
+        /// Bytes that wait for one client.
+        queue_bytes: u64, "limits.queue_bytes" = "\"1MiB\"", Kind::Size { min: KIB, max: 64 * GIB }, Reload;
+        /// Bytes that wait for all clients together.
+        queue_bytes_total: u64, "limits.queue_bytes_total" = "\"256MiB\"", Kind::Size { min: MIB, max: 1024 * GIB }, Reload;
+        /// Subscriptions of one client.
+        subscriptions: u32, "limits.subscriptions" = "1000", COUNT, Reload;
+        /// Filters in one SUBSCRIBE or UNSUBSCRIBE.
+        filters_per_packet: u32, "limits.filters_per_packet" = "256", Kind::Integer { min: 1, max: 65_535, unit: "" }, Reload;
+        /// Retained messages.
+        retained_messages: u32, "limits.retained_messages" = "1000000", COUNT, Reload;
+        /// Bytes of retained messages.
+        retained_bytes: u64, "limits.retained_bytes" = "\"256MiB\"", Kind::Size { min: KIB, max: 1024 * GIB }, Reload;
+        /// Sessions kept for clients that are away.
+        offline_sessions: u32, "limits.offline_sessions" = "100000", COUNT, Reload;
+    }
+}
+
+/// All keys, in the order of the table.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().flat_map(|section| section.keys)
+}
+
+/// The row that a dotted name belongs to; for a predefined topic also the text of its id.
+pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
+    keys().find_map(|key| {
+        if key.name == name {
+            return Some((key, None));
+        }
+        let id = name.strip_prefix(key.name)?.strip_prefix('.')?;
+        (matches!(key.kind, Kind::Topics) && !id.contains('.')).then_some((key, Some(id)))
+    })
+}

@@ -1,0 +1,115 @@
+//! The effective settings as text: TOML that reads back, or JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value as Json};
+
+use super::kind::Kind;
+use super::load::Loaded;
+use super::problem::Place;
+use super::schema::{self, Key};
+use super::types::Value;
+use super::units;
+
+/// One key (or one predefined topic) with its value.
+struct Row {
+    name: String,
+    key: &'static Key,
+    value: Value,
+}
+
+fn rows(loaded: &Loaded) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for key in schema::keys() {
+        match (key.get)(&loaded.config) {
+            Value::Topics(topics) => rows.extend(topics.into_iter().map(|(id, name)| Row {
+                name: format!("{}.{id}", key.name),
+                key,
+                value: Value::Text(name),
+            })),
+            value @ (Value::Bool(_)
+            | Value::Integer(_)
+            | Value::Duration(_)
+            | Value::Off
+            | Value::Text(_)
+            | Value::Secret(_)
+            | Value::Path(_)
+            | Value::Unset
+            | Value::Binds(_)
+            | Value::Networks(_)) => rows.push(Row { name: key.name.to_owned(), key, value }),
+        }
+    }
+    rows
+}
+
+impl Loaded {
+    fn origin(&self, name: &str) -> &Place {
+        self.origins.get(name).unwrap_or(&Place::Default)
+    }
+
+    /// `key = value` lines; with `origin`, where each was set, as a comment.
+    pub fn show_toml(&self, origin: bool) -> String {
+        let rows = rows(self);
+        let lines: Vec<(String, &Row)> = rows
+            .iter()
+            .map(|row| (format!("{} = {}", row.name, row.key.kind.write(&row.value)), row))
+            .collect();
+        let width = lines
+            .iter()
+            .map(|(line, _)| line.chars().count())
+            .filter(|width| *width <= 60)
+            .max()
+            .unwrap_or(0);
+        let mut text = String::new();
+        for (line, row) in lines {
+            text.push_str(&line);
+            if origin {
+                let gap = width.saturating_sub(line.chars().count());
+                let _ = write!(text, "{:gap$}  # {}", "", self.origin(&row.name));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// One object: dotted name to value, or with `origin` to `{"value": ..., "origin": ...}`. Durations are
+    /// seconds, sizes bytes, what is off or not set `null`.
+    pub fn show_json(&self, origin: bool) -> String {
+        let mut object = Map::new();
+        for row in rows(self) {
+            let value = json(&row.value);
+            let shown = if origin {
+                let mut both = Map::new();
+                both.insert("value".to_owned(), value);
+                both.insert("origin".to_owned(), Json::String(self.origin(&row.name).to_string()));
+                Json::Object(both)
+            } else {
+                value
+            };
+            object.insert(row.name, shown);
+        }
+        format!("{:#}\n", Json::Object(object))
+    }
+}
+
+fn json(value: &Value) -> Json {
+    let text = |kind: Kind| Json::String(kind.write(value).trim_matches('"').to_owned());
+    match value {
+        Value::Bool(b) => Json::Bool(*b),
+        Value::Integer(n) => Json::from(*n),
+        Value::Duration(d) if d.subsec_nanos() == 0 => Json::from(d.as_secs()),
+        Value::Duration(d) => serde_json::Number::from_f64(d.as_secs_f64())
+            .map_or_else(|| Json::String(units::format_duration(*d)), Json::Number),
+        Value::Off | Value::Unset => Json::Null,
+        Value::Text(t) => Json::String(t.clone()),
+        Value::Secret(_) => text(Kind::Secret { max: 0 }),
+        Value::Path(path) => Json::String(path.to_string_lossy().into_owned()),
+        Value::Binds(binds) => Json::Array(binds.iter().map(|bind| Json::String(bind.to_string())).collect()),
+        Value::Networks(networks) => {
+            Json::Array(networks.iter().map(|network| Json::String(network.to_string())).collect())
+        }
+        Value::Topics(topics) => Json::Object(
+            topics.iter().map(|(id, name)| (id.to_string(), Json::String(name.clone()))).collect(),
+        ),
+    }
+}
