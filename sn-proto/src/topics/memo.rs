@@ -1,0 +1,353 @@
+//! The durable form of a [`Registry`]: the memo that the broker keeps with the session.
+//!
+//! ```text
+//! memo   = 01 first:u16 change*
+//! change = kind:u8 length:u16 body
+//!          01 topic            id:u16 made:u8 (1: by the client) name
+//!          02 subscribed by predefined id    id:u16     03 no longer
+//!          04 subscribed by short name       2 octets   05 no longer
+//!          06 sleep            seconds:u16 ip (0, 4 or 16 octets)
+//! ```
+//! A change is appended; when the changes outweigh what they say, the memo is written whole. Reading is
+//! total: an unknown kind is skipped by its length, a broken one ignored, a cut end ignored.
+#![deny(clippy::indexing_slicing)]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use broker_core::topic::TopicNameRef;
+
+use super::registry::{Entry, Registry};
+use super::{NameCache, TypedSubscription};
+
+const VERSION: u8 = 0x01;
+const TOPIC: u8 = 0x01;
+const PREDEFINED: u8 = 0x02;
+const PREDEFINED_GONE: u8 = 0x03;
+const SHORT: u8 = 0x04;
+const SHORT_GONE: u8 = 0x05;
+const SLEEP: u8 = 0x06;
+/// A memo is written whole when it is longer than this and twice what it would then be.
+const COMPACT_FROM: u32 = 1024;
+
+/// How a sleeper went to sleep: for how long, and from where, so that `rebind` can be judged elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sleep {
+    /// Duration of its DISCONNECT, seconds.
+    pub seconds: u16,
+    /// Its IP address then.
+    pub ip: Option<IpAddr>,
+}
+
+/// One change that the memo must hold before the client hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The topic with this id is new, or is now the client's own.
+    Topic(u16),
+    /// A subscription by predefined id or short name.
+    Subscribed(TypedSubscription),
+    /// It is gone.
+    Unsubscribed(TypedSubscription),
+    /// The client went to sleep in another way than last time.
+    Sleep(Sleep),
+}
+
+/// What a memo holds.
+#[derive(Debug)]
+pub struct Restored {
+    /// The topics; none of them marked as known.
+    pub registry: Registry,
+    /// The last sleep.
+    pub sleep: Option<Sleep>,
+}
+
+/// What to tell the broker for a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// Add these octets.
+    Append(Vec<u8>),
+    /// These are the whole memo.
+    Replace(Vec<u8>),
+}
+
+impl Registry {
+    /// The memo update for `change`, which the registry already shows. `sleep` is the last sleep, for when
+    /// the memo is written whole.
+    pub fn memo_update(&mut self, change: Change, sleep: Option<Sleep>) -> Update {
+        let mut octets = Vec::with_capacity(48);
+        if self.memo_bytes == 0 {
+            self.write_header(&mut octets);
+        }
+        self.write_change(change, &mut octets);
+        let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+        self.memo_bytes = self.memo_bytes.saturating_add(length);
+        if self.memo_bytes > COMPACT_FROM {
+            let whole = self.whole_memo(sleep);
+            let whole_length = u32::try_from(whole.len()).unwrap_or(u32::MAX);
+            if self.memo_bytes / 2 > whole_length {
+                self.memo_bytes = whole_length;
+                return Update::Replace(whole);
+            }
+        }
+        Update::Append(octets)
+    }
+
+    /// The whole memo.
+    pub fn whole_memo(&self, sleep: Option<Sleep>) -> Vec<u8> {
+        let mut octets = Vec::new();
+        self.write_header(&mut octets);
+        for entry in self.iter() {
+            write_topic(entry, &mut octets);
+        }
+        for subscription in self.typed() {
+            self.write_change(Change::Subscribed(*subscription), &mut octets);
+        }
+        if let Some(sleep) = sleep {
+            self.write_change(Change::Sleep(sleep), &mut octets);
+        }
+        octets
+    }
+
+    /// Reads a memo. An empty one, or one of an unknown version, gives an empty registry with `offset`.
+    /// At most `max` topics and as many other subscriptions are taken.
+    pub fn from_memo(memo: &[u8], offset: u16, max: usize, names: &mut NameCache) -> Restored {
+        let Some((first, mut rest)) = read_header(memo) else {
+            return Restored { registry: Registry::new(offset), sleep: None };
+        };
+        let mut restored = Restored { registry: Registry::starting_at(first), sleep: None };
+        restored.registry.memo_bytes = u32::try_from(memo.len()).unwrap_or(u32::MAX);
+        while let Some((kind, body, after)) = read_change(rest) {
+            rest = after;
+            restored.apply(kind, body, max, names);
+        }
+        restored
+    }
+
+    fn write_header(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        out.extend_from_slice(&self.first().to_be_bytes());
+    }
+
+    fn write_change(&self, change: Change, out: &mut Vec<u8>) {
+        match change {
+            Change::Topic(id) => {
+                if let Some(entry) = self.by_id(id) {
+                    write_topic(entry, out);
+                }
+            }
+            Change::Subscribed(TypedSubscription::Predefined(id)) => {
+                write(PREDEFINED, &[&id.to_be_bytes()], out);
+            }
+            Change::Unsubscribed(TypedSubscription::Predefined(id)) => {
+                write(PREDEFINED_GONE, &[&id.to_be_bytes()], out);
+            }
+            Change::Subscribed(TypedSubscription::Short(pair)) => write(SHORT, &[&pair], out),
+            Change::Unsubscribed(TypedSubscription::Short(pair)) => write(SHORT_GONE, &[&pair], out),
+            Change::Sleep(sleep) => {
+                let seconds = sleep.seconds.to_be_bytes();
+                match sleep.ip {
+                    None => write(SLEEP, &[&seconds], out),
+                    Some(IpAddr::V4(ip)) => write(SLEEP, &[&seconds, &ip.octets()], out),
+                    Some(IpAddr::V6(ip)) => write(SLEEP, &[&seconds, &ip.octets()], out),
+                }
+            }
+        }
+    }
+}
+
+impl Restored {
+    fn apply(&mut self, kind: u8, body: &[u8], max: usize, names: &mut NameCache) {
+        let pair = <[u8; 2]>::try_from(body).ok();
+        match kind {
+            TOPIC => {
+                if let Some((id, client_made, name)) = read_topic(body)
+                    && (self.registry.len() < max || self.registry.by_id(id).is_some())
+                {
+                    self.registry.restore(names.share(name), id, client_made);
+                }
+            }
+            PREDEFINED | PREDEFINED_GONE => {
+                let Some(pair) = pair else { return };
+                let subscription = TypedSubscription::Predefined(u16::from_be_bytes(pair));
+                self.subscribe(subscription, kind == PREDEFINED, max);
+            }
+            SHORT | SHORT_GONE => {
+                let Some(pair) = pair else { return };
+                self.subscribe(TypedSubscription::Short(pair), kind == SHORT, max);
+            }
+            SLEEP => self.sleep = read_sleep(body).or(self.sleep),
+            _unknown => {} // written by a later version of ours
+        }
+    }
+
+    fn subscribe(&mut self, subscription: TypedSubscription, there: bool, max: usize) {
+        if there {
+            self.registry.add_typed(subscription, max);
+        } else {
+            self.registry.remove_typed(subscription);
+        }
+    }
+}
+
+fn write_topic(entry: &Entry, out: &mut Vec<u8>) {
+    let made = u8::from(entry.is_client_made());
+    write(TOPIC, &[&entry.id().to_be_bytes(), &[made], entry.name().as_bytes()], out);
+}
+
+/// A body that does not fit its length is not written: topic names end at 65,535 octets less this header.
+fn write(kind: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
+    let Ok(length) = u16::try_from(parts.iter().map(|part| part.len()).sum::<usize>()) else { return };
+    out.push(kind);
+    out.extend_from_slice(&length.to_be_bytes());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+fn read_header(memo: &[u8]) -> Option<(u16, &[u8])> {
+    let ([version, high, low], rest) = memo.split_first_chunk::<3>()?;
+    (*version == VERSION).then_some((u16::from_be_bytes([*high, *low]), rest))
+}
+
+fn read_change(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let ([kind, high, low], rest) = octets.split_first_chunk::<3>()?;
+    let (body, after) = rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
+    Some((*kind, body, after))
+}
+
+fn read_topic(body: &[u8]) -> Option<(u16, bool, &str)> {
+    let ([high, low, made], name) = body.split_first_chunk::<3>()?;
+    let name = TopicNameRef::new(core::str::from_utf8(name).ok()?).ok()?;
+    Some((u16::from_be_bytes([*high, *low]), *made == 1, name.as_str()))
+}
+
+fn read_sleep(body: &[u8]) -> Option<Sleep> {
+    let (seconds, ip) = body.split_first_chunk::<2>()?;
+    let ip = if ip.is_empty() {
+        None
+    } else if let Ok(octets) = <[u8; 4]>::try_from(ip) {
+        Some(IpAddr::V4(Ipv4Addr::from(octets)))
+    } else {
+        Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?)))
+    };
+    Some(Sleep { seconds: u16::from_be_bytes(*seconds), ip })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::super::Origin;
+    use super::*;
+
+    fn read(memo: &[u8]) -> Restored {
+        Registry::from_memo(memo, 9, 1000, &mut NameCache::default())
+    }
+
+    fn contents(registry: &Registry) -> Vec<(u16, String, bool)> {
+        registry.iter().map(|e| (e.id(), e.name().to_string(), e.is_client_made())).collect()
+    }
+
+    #[test]
+    fn appended_changes_give_back_the_registry() {
+        let mut registry = Registry::new(5);
+        let mut memo = Vec::new();
+        let mut note = |registry: &mut Registry, change| match registry.memo_update(change, None) {
+            Update::Append(octets) => memo.extend(octets),
+            Update::Replace(octets) => memo = octets,
+        };
+        for (name, origin) in [("a/b", Origin::Client), ("c", Origin::Gateway), ("c", Origin::Client)] {
+            let (id, changed) = registry.register(&Arc::from(name), origin, 10, |_| false).expect("room");
+            assert!(changed);
+            note(&mut registry, Change::Topic(id));
+        }
+        let short = TypedSubscription::Short(*b"t1");
+        for subscription in [TypedSubscription::Predefined(3), short, TypedSubscription::Predefined(4)] {
+            registry.add_typed(subscription, 10);
+            note(&mut registry, Change::Subscribed(subscription));
+        }
+        registry.remove_typed(short);
+        note(&mut registry, Change::Unsubscribed(short));
+        let sleep = Sleep { seconds: 300, ip: Some("192.0.2.1".parse().expect("ip")) };
+        note(&mut registry, Change::Sleep(sleep));
+
+        let restored = read(&memo);
+        assert_eq!(contents(&restored.registry), contents(&registry));
+        assert_eq!(restored.registry.typed(), registry.typed());
+        assert_eq!(restored.sleep, Some(sleep));
+        assert!(restored.registry.iter().all(|entry| !entry.is_known()));
+        let whole = read(&registry.whole_memo(Some(sleep)));
+        assert_eq!(contents(&whole.registry), contents(&registry));
+        assert_eq!(whole.sleep, Some(sleep));
+    }
+
+    #[test]
+    fn ids_go_on_after_a_restart_where_they_ended() {
+        let mut registry = Registry::new(5);
+        registry.register(&Arc::from("a"), Origin::Client, 10, |_| false).expect("room");
+        let mut restored = read(&registry.whole_memo(None)).registry;
+        assert_eq!(restored.register(&Arc::from("b"), Origin::Client, 10, |_| false), Ok((1031, true)));
+        assert_eq!(restored.by_name("a").map(Entry::id), Some(1030));
+    }
+
+    #[test]
+    fn a_memo_of_many_changes_is_written_whole() {
+        let mut registry = Registry::new(0);
+        let mut longest = 0;
+        let mut replaced = 0;
+        let mut memo = Vec::new();
+        for seconds in 0..2000 {
+            let sleep = Sleep { seconds, ip: None };
+            match registry.memo_update(Change::Sleep(sleep), Some(sleep)) {
+                Update::Append(octets) => memo.extend(octets),
+                Update::Replace(octets) => {
+                    memo = octets;
+                    replaced += 1;
+                }
+            }
+            longest = longest.max(memo.len());
+            assert_eq!(read(&memo).sleep, Some(sleep));
+        }
+        assert!(replaced > 0 && longest <= 1100, "{replaced} times, {longest} octets");
+    }
+
+    #[test]
+    fn broken_memos_give_what_can_be_read() {
+        for memo in [&b""[..], b"\x01", b"\x02\x04\x01", b"\x01\xff\xff\x01"] {
+            assert!(read(memo).registry.is_empty());
+        }
+        assert_eq!(read(b"").registry.first(), 1034);
+        // an unknown kind, a topic with id 0, one with a wildcard, a good one, a cut one
+        let memo = b"\x01\x04\x01\x77\x00\x01x\x01\x00\x04\x00\x00\x01a\x01\x00\x04\x04\x01\x01+\x01\x00\x04\x04\x02\x01b\x01\x00\x09\x04";
+        assert_eq!(contents(&read(memo).registry), [(1026, "b".to_owned(), true)]);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_is_total_and_bounded(memo in proptest::collection::vec(any::<u8>(), 0..400), max in 0..5usize) {
+            let restored = Registry::from_memo(&memo, 0, max, &mut NameCache::default());
+            prop_assert!(restored.registry.len() <= max && restored.registry.typed().len() <= max);
+            let again = read(&restored.registry.whole_memo(restored.sleep));
+            prop_assert_eq!(contents(&again.registry), contents(&restored.registry));
+        }
+
+        #[test]
+        fn mutated_memos_never_panic(flips in proptest::collection::vec((0..80usize, any::<u8>()), 0..6)) {
+            let mut registry = Registry::new(3);
+            for name in ["a", "b/c", "dd", "e"] {
+                registry.register(&Arc::from(name), Origin::Client, 10, |_| false).expect("room");
+            }
+            let mut memo = registry.whole_memo(Some(Sleep { seconds: 1, ip: None }));
+            for (at, octet) in flips {
+                if let Some(place) = memo.get_mut(at) {
+                    *place = octet;
+                }
+            }
+            let restored = read(&memo).registry;
+            for entry in restored.iter() {
+                prop_assert_eq!(restored.by_id(entry.id()).map(Entry::id), Some(entry.id()));
+            }
+        }
+    }
+}
