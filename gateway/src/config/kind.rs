@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use broker_core::topic::TopicName;
+
 use super::types::{Bind, Network, REDACTED, Secret, Value};
 use super::units;
 
@@ -19,8 +21,6 @@ pub enum Kind {
         min: u64,
         /// The largest.
         max: u64,
-        /// A word after the number in messages, or nothing.
-        unit: &'static str,
     },
     /// A TCP or UDP port.
     Port,
@@ -116,8 +116,8 @@ impl Kind {
     pub fn rule(&self) -> String {
         match self {
             Self::Bool => "true or false, without quotes".to_owned(),
-            Self::Integer { min, max, .. } if min == max => format!("this version takes {min} only"),
-            Self::Integer { min, max, unit } => format!("a whole number from {min} to {max} {unit}").trim_end().to_owned(),
+            Self::Integer { min, max } if min == max => format!("this version takes {min} only"),
+            Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Port => "a port number from 1 to 65535".to_owned(),
             Self::Duration { min, max, may_be_off, whole_seconds } => format!(
                 "a duration from {} to {}, as \"30s\", \"15m\", \"1h30m\"{} or plain seconds{}",
@@ -168,13 +168,7 @@ impl Kind {
             | Self::Folder
             | Self::Choice(_) => {}
         }
-        self.read_one(raw, base).map_err(|mut fault| {
-            if self.is_secret() {
-                fault.shown = REDACTED.to_owned();
-                fault.advice = None;
-            }
-            vec![fault]
-        })
+        self.read_one(raw, base).map_err(|fault| vec![fault])
     }
 
     /// Whether values of this kind must not be shown.
@@ -185,7 +179,7 @@ impl Kind {
     fn read_one(&self, raw: &Raw, base: &Path) -> Result<Value, Fault> {
         match *self {
             Self::Bool => read_bool(raw),
-            Self::Integer { min, max, .. } => read_integer(raw, min, max).map(Value::Integer),
+            Self::Integer { min, max } => read_integer(raw, min, max).map(Value::Integer),
             Self::Port => read_integer(raw, 1, 65_535).map(Value::Integer),
             Self::Duration { min, max, may_be_off, whole_seconds } => {
                 read_duration(raw, min, max, may_be_off, whole_seconds)
@@ -222,23 +216,20 @@ impl Kind {
             Value::Networks(networks) => list(networks),
             Value::Topics(topics) => {
                 let entries: Vec<_> =
-                    topics.iter().map(|(id, name)| format!("{id} = {}", quote(name))).collect();
+                    topics.iter().map(|(id, name)| format!("{id} = {}", quote(name.as_str()))).collect();
                 if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
             }
         }
     }
 }
 
-/// Reads the name of a predefined topic (MQTT-SN §6.5; a publishable MQTT topic name).
-pub(crate) fn read_topic(raw: &Raw) -> Result<String, Fault> {
-    let name = read_text(raw, 65_535)?;
-    if name.is_empty() {
-        return Err(Fault::new(raw, "is empty"));
+/// Reads the name of a predefined topic: one that can be published to (MQTT-SN §6.5).
+pub(crate) fn read_topic(raw: &Raw) -> Result<TopicName, Fault> {
+    let text = raw.as_text().ok_or_else(|| wrong_type(raw, "a text"))?;
+    if text.chars().any(char::is_control) {
+        return Err(Fault::new(raw, "has a control character"));
     }
-    if name.contains(['+', '#']) {
-        return Err(Fault::new(raw, "has a wildcard; a predefined id stands for one topic"));
-    }
-    Ok(name.to_owned())
+    TopicName::new(text).map_err(|error| Fault::new(raw, format!("is no topic name: {error}")))
 }
 
 impl Fault {

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use broker_core::topic::TopicName;
+
 use super::expand::{self, Expanded};
 use super::file::{self, Entry, KNOWN_KEYS, LIST_KEYS, shown_name};
 use super::kind::{self, Advice, Fault, Kind, Raw, quote};
 use super::problem::{Lines, Place, Problem, Problems};
 use super::schema::{self, Config, Key};
 use super::suggest;
-use super::types::Value;
+use super::types::{REDACTED, Value};
 
 /// What stands before every environment variable of a key.
 pub const VARIABLE_PREFIX: &str = "TURNSTONE__";
@@ -44,9 +46,7 @@ impl Argument {
                     what: "has no value".to_owned(),
                     rule: "--set KEY=VALUE".to_owned(),
                     advice: match schema::find(text) {
-                        Some((key, _)) => {
-                            format!("--set '{}={}'", key.name, key.example.unwrap_or(key.default))
-                        }
+                        Some((key, _)) => format!("--set {text}={}", shell_word(key.default)),
                         None => "--set mqtt.port=1883".to_owned(),
                     },
                 })
@@ -202,7 +202,7 @@ fn read_file(path: &Path) -> Result<String, Problem> {
 struct Layers<'s> {
     sources: &'s Sources,
     values: BTreeMap<&'static str, Value>,
-    topics: BTreeMap<(&'static str, u16), String>,
+    topics: BTreeMap<(&'static str, u16), TopicName>,
     origins: BTreeMap<String, Place>,
     warnings: Vec<Problem>,
     problems: Vec<Problem>,
@@ -238,7 +238,9 @@ impl<'s> Layers<'s> {
 
     fn environment(&mut self) {
         let sources = self.sources;
-        for (name, value) in &sources.variables {
+        let mut variables: Vec<_> = sources.variables.iter().collect();
+        variables.sort(); // the system's order is no order
+        for (name, value) in variables {
             let name = name.to_string_lossy();
             let Some(path) = name.strip_prefix(VARIABLE_PREFIX) else {
                 self.near_miss(&name);
@@ -399,7 +401,7 @@ impl<'s> Layers<'s> {
 
 enum Kept {
     Value(Value),
-    Topic((u16, String)),
+    Topic((u16, TopicName)),
 }
 
 /// A value from outside a file. A list may be written as in the file; after `--set` so may a quoted text.
@@ -417,22 +419,23 @@ fn untyped(kind: &Kind, text: &str, may_be_quoted: bool) -> Raw {
     }
 }
 
-fn read_topic(id: &str, raw: &Raw) -> Result<(u16, String), Vec<Fault>> {
-    let bad_id = |what: &str| Fault { shown: quote(id), ..Fault::new(raw, what) };
-    let mut faults = Vec::new();
-    let number = id.parse::<u16>().ok().filter(|number| number.to_string() == id);
-    match number {
-        Some(0) => faults.push(bad_id("is a reserved topic id")),
-        Some(0xFFFF) => faults.push(bad_id("is a reserved topic id")),
-        Some(_) => {}
-        None => faults.push(bad_id("is not a topic id")),
+fn read_topic(id: &str, raw: &Raw) -> Result<(u16, TopicName), Vec<Fault>> {
+    match (topic_id(id), kind::read_topic(raw)) {
+        (Ok(id), Ok(topic)) => Ok((id, topic)),
+        (id, topic) => {
+            let id_fault = id.err().map(|what| Fault::new(raw, what));
+            Err(id_fault.into_iter().chain(topic.err()).collect())
+        }
     }
-    match (kind::read_topic(raw), number) {
-        (Ok(topic), Some(number)) if faults.is_empty() => return Ok((number, topic)),
-        (Ok(_), _) => {}
-        (Err(fault), _) => faults.push(fault),
+}
+
+/// A predefined topic id (MQTT-SN §5.3.11: 0x0000 and 0xFFFF are reserved), or what is wrong with it.
+fn topic_id(text: &str) -> Result<u16, &'static str> {
+    match text.parse::<u16>() {
+        Ok(0 | u16::MAX) => Err("stands under a reserved topic id"),
+        Ok(id) if id.to_string() == text => Ok(id),
+        Ok(_) | Err(_) => Err("stands under a name that is no topic id"),
     }
-    Err(faults)
 }
 
 /// A fault of a value that came out of `${...}`: it shows the template, never what came out.
@@ -440,14 +443,23 @@ fn hidden(fault: Fault, template: &str) -> Fault {
     Fault { shown: quote(template), advice: None, detail: None, ..fault }
 }
 
-fn value_problem(key: &Key, name: &str, place: Place, fault: Fault) -> Problem {
+fn value_problem(key: &Key, name: &str, place: Place, mut fault: Fault) -> Problem {
+    if key.kind.is_secret() {
+        fault.shown = REDACTED.to_owned();
+        fault.detail = None;
+        fault.advice = fault.advice.filter(|advice| matches!(advice, Advice::Step(_)));
+    }
     let detail = fault.detail.map_or(String::new(), |detail| format!(" ({detail})"));
     let advice = match fault.advice {
         Some(Advice::Step(step)) => step,
         Some(Advice::Value(better)) => assignment(&place, name, &better),
         None => {
-            let name =
-                if matches!(key.kind, Kind::Topics) { format!("{}.1", key.name) } else { name.to_owned() };
+            // A bad id is no example to follow.
+            let name = match name.strip_prefix(key.name).and_then(|rest| rest.strip_prefix('.')) {
+                Some(id) if topic_id(id).is_ok() => name.to_owned(),
+                None if !matches!(key.kind, Kind::Topics) => name.to_owned(),
+                Some(_) | None => format!("{}.1", key.name),
+            };
             let usable = |text: &&str| *text != "\"\"" && *text != "{}";
             let value = Some(key.default).filter(usable).or(key.example).unwrap_or(key.default);
             assignment(&place, &name, value)

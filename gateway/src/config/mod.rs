@@ -7,6 +7,7 @@
 //! value is a mistake also where a higher layer hides it) and returns typed settings or all problems at once.
 //! Nothing here opens a socket.
 
+mod core;
 mod diff;
 mod expand;
 mod file;
@@ -32,5 +33,7 @@ pub use schema::{
 };
 pub use types::{Bind, LogFormat, LogLevel, Network, Overlapping, Secret};
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use broker_core::topic::TopicLimits;
+
 use super::problem::{Place, Problem};
 use super::schema::Config;
 use super::units::format_size;
@@ -18,31 +20,38 @@ pub(crate) fn check(
     // The first of the keys that somebody set is the one to name.
     let place =
         |names: &[&str]| names.iter().find_map(|name| origins.get(*name)).cloned().unwrap_or(Place::Default);
-    for (small, small_name, large, large_name) in [
-        (
-            config.mqtt.max_connect_size,
-            "mqtt.max_connect_size",
-            config.mqtt.max_packet_size,
-            "mqtt.max_packet_size",
-        ),
-        (
-            config.limits.queue_bytes,
-            "limits.queue_bytes",
-            config.limits.queue_bytes_total,
-            "limits.queue_bytes_total",
-        ),
-    ] {
-        if small > large && sound(&[small_name, large_name]) {
-            problems.push(Problem {
-                place: place(&[small_name, large_name]),
-                what: format!(
-                    "{small_name} = \"{}\" is larger than {large_name} = \"{}\"",
-                    format_size(small),
-                    format_size(large)
-                ),
-                rule: format!("{small_name} is at most {large_name}"),
-                advice: format!("{small_name} = \"{}\", or a larger {large_name}", format_size(large)),
-            });
+    let (one, all) = (config.limits.queue_bytes, config.limits.queue_bytes_total);
+    if one > all && sound(&["limits.queue_bytes", "limits.queue_bytes_total"]) {
+        let (one, all) = (format_size(one), format_size(all));
+        problems.push(Problem {
+            place: place(&["limits.queue_bytes", "limits.queue_bytes_total"]),
+            what: format!(
+                "limits.queue_bytes = \"{one}\" is larger than limits.queue_bytes_total = \"{all}\""
+            ),
+            rule: "one client's share is at most the whole".to_owned(),
+            advice: format!("limits.queue_bytes = \"{all}\", or a larger limits.queue_bytes_total"),
+        });
+    }
+
+    let bounds = TopicLimits {
+        levels_max: usize::try_from(config.limits.topic_levels).unwrap_or(usize::MAX),
+        bytes_max: usize::try_from(config.limits.topic_bytes).unwrap_or(usize::MAX),
+    };
+    if sound(&["limits.topic_levels", "limits.topic_bytes"]) {
+        for (id, topic) in &config.sn.predefined_topics {
+            if let Err(error) = topic.as_name().within(&bounds) {
+                let name = format!("mqtt.sn.predefined.topic.{id}");
+                problems.push(Problem {
+                    place: place(&[&name]),
+                    what: format!("{name} is over the limits of topics: {error}"),
+                    rule: format!(
+                        "limits.topic_levels = {}, limits.topic_bytes = \"{}\"",
+                        bounds.levels_max,
+                        format_size(u64::from(config.limits.topic_bytes))
+                    ),
+                    advice: "a shorter topic name, or higher limits".to_owned(),
+                });
+            }
         }
     }
 

@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use broker_core::topic::TopicName;
+
 use super::kind::Kind;
 use super::types::{Bind, Field, LogFormat, LogLevel, Network, Overlapping, Secret, Value};
 
@@ -135,22 +137,23 @@ macro_rules! schema {
 }
 
 const PORT: Kind = Kind::Port;
-const COUNT: Kind = Kind::Integer { min: 1, max: 1_000_000_000, unit: "" };
+const SIXTEEN_BITS: Kind = Kind::Integer { min: 1, max: 65_535 };
+const COUNT: Kind = Kind::Integer { min: 1, max: 1_000_000_000 };
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 const CENTURY: Duration = Duration::from_secs(36_500 * 86_400);
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-/// Fixed header and the largest remaining length of MQTT 3.1.1 §2.2.3.
-const MQTT_PACKET_MAX: u64 = 268_435_455 + 5;
+/// The largest remaining length of MQTT 3.1.1 §2.2.3, rounded to a size that reads well.
+const MQTT_PACKET_MAX: u64 = 256 * MIB;
 const EXPIRY: Kind = Kind::Duration { min: SECOND, max: CENTURY, may_be_off: true, whole_seconds: true };
 
 schema! {
     /// The process.
     process: ProcessConfig {
         /// Worker threads. This version runs one, which also owns the broker.
-        workers: u16, "workers" = "1", Kind::Integer { min: 1, max: 1, unit: "" }, Restart;
+        workers: u16, "workers" = "1", Kind::Integer { min: 1, max: 1 }, Restart;
     }
 
     /// What is logged.
@@ -182,7 +185,7 @@ schema! {
         /// The largest packet that is accepted from a client; a larger one ends the connection.
         max_packet_size: u64, "mqtt.max_packet_size" = "\"1MiB\"",
             Kind::Size { min: 128, max: MQTT_PACKET_MAX }, Reload;
-        /// The largest CONNECT.
+        /// The largest CONNECT, where mqtt.max_packet_size is not smaller.
         max_connect_size: u64, "mqtt.max_connect_size" = "\"64KiB\"",
             Kind::Size { min: 128, max: MQTT_PACKET_MAX }, Reload;
         /// How long a new connection may take until its CONNECT is complete.
@@ -196,6 +199,8 @@ schema! {
         idle_timeout: Option<Duration>, "mqtt.idle_timeout" = "\"24h\"", EXPIRY, Reload, example = "\"off\"";
         /// How long the broker keeps the session of a client that is away (every protocol).
         session_expiry: Option<Duration>, "mqtt.session_expiry" = "\"off\"", EXPIRY, Reload, example = "\"14d\"";
+        /// Whether QoS 0 messages are kept for clients that are away.
+        queue_qos0_offline: bool, "mqtt.queue_qos0_offline" = "false", Kind::Bool, Reload;
         /// How long a retained message is kept.
         retained_expiry: Option<Duration>, "mqtt.retained_expiry" = "\"off\"", EXPIRY, Reload, example = "\"30d\"";
     }
@@ -208,7 +213,7 @@ schema! {
         bind: Vec<Bind>, "mqtt.sn.bind" = "[\"127.0.0.1\", \"::1\"]", Kind::Binds, Restart,
             example = "[\"0.0.0.0\", \"::\"]";
         /// The gateway's id in ADVERTISE and GWINFO.
-        gateway_id: u8, "mqtt.sn.gateway_id" = "1", Kind::Integer { min: 1, max: 255, unit: "" }, Restart,
+        gateway_id: u8, "mqtt.sn.gateway_id" = "1", Kind::Integer { min: 1, max: 255 }, Restart,
             later = "this version does not announce itself (ADVERTISE, GWINFO)";
         /// Time between two ADVERTISE messages.
         advertise_duration: Duration, "mqtt.sn.advertise_duration" = "900",
@@ -226,10 +231,10 @@ schema! {
             example = "\"${file:sn-password}\"",
             later = "this version checks no passwords, so every device is let in, with or without it";
         /// Predefined topic ids (1 to 65534; 0 is reserved) that every device may use without REGISTER.
-        predefined_topics: BTreeMap<u16, String>, "mqtt.sn.predefined.topic" = "{}", Kind::Topics, Reload,
+        predefined_topics: BTreeMap<u16, TopicName>, "mqtt.sn.predefined.topic" = "{}", Kind::Topics, Reload,
             example = "\"sensors/temperature\"";
         /// Topic ids that one device may register.
-        max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000, unit: "" }, Reload;
+        max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000 }, Reload;
     }
 
     /// LwM2M devices (CoAP over UDP).
@@ -256,37 +261,54 @@ schema! {
     /// Bounds, so that no client can take what the others need. What is over one is refused or dropped, and
     /// counted by reason under `$SYS`.
     limits: LimitsConfig {
-        /// Connections of all listeners.
+        /// Connected clients and devices of all protocols. The next one is refused.
         connections: u32, "limits.connections" = "200000", COUNT, Reload;
-        /// Connections from one address.
+        /// Connections from one address. The next one is refused.
         connections_per_ip: u32, "limits.connections_per_ip" = "1000", COUNT, Reload;
-        /// New connections in a second.
+        /// New connections in a second. Those above wait.
         connects_per_second: u32, "limits.connects_per_second" = "1000", COUNT, Reload;
         /// Networks without a limit per address: this machine, and those behind a NAT or a forwarder.
         exempt: Vec<Network>, "limits.exempt" = "[\"127.0.0.0/8\", \"::1\"]", Kind::Networks, Reload,
             example = "[\"127.0.0.0/8\", \"::1\", \"10.0.0.0/8\"]";
+        /// Sessions kept for clients that are away. Beyond, the one away longest ends.
+        offline_sessions: u32, "limits.offline_sessions" = "200000", COUNT, Reload;
         /// Levels of a topic name or filter.
-        topic_levels: u32, "limits.topic_levels" = "128", Kind::Integer { min: 1, max: 65_535, unit: "" }, Reload;
+        topic_levels: u32, "limits.topic_levels" = "128", SIXTEEN_BITS, Reload;
         /// Length of a topic name or filter.
         topic_bytes: u32, "limits.topic_bytes" = "\"1KiB\"", Kind::Size { min: 1, max: 65_535 }, Reload;
+        /// Length of a ClientId.
+        client_id_bytes: u32, "limits.client_id_bytes" = "\"1KiB\"", Kind::Size { min: 23, max: 65_535 }, Reload;
+        /// Subscriptions of one client.
+        subscriptions: u32, "limits.subscriptions" = "1000", COUNT, Reload;
+        /// Filters in one SUBSCRIBE or UNSUBSCRIBE.
+        filters_per_packet: u32, "limits.filters_per_packet" = "256", SIXTEEN_BITS, Reload;
         /// QoS 1 and 2 messages on their way to one MQTT client.
-        inflight: u16, "limits.inflight" = "32", Kind::Integer { min: 1, max: 65_535, unit: "" }, Reload;
-        /// Messages that wait for one client, asleep and away ones too.
+        inflight: u16, "limits.inflight" = "32", SIXTEEN_BITS, Reload;
+        /// QoS 2 messages from one client that wait for their PUBREL.
+        incoming_qos2: u16, "limits.incoming_qos2" = "32", SIXTEEN_BITS, Reload;
+        /// Bytes of QoS 2 messages from one client that wait for their PUBREL.
+        incoming_qos2_bytes: u64, "limits.incoming_qos2_bytes" = "\"4MiB\"", Kind::Size { min: KIB, max: 4 * GIB }, Reload;
+        /// Messages that wait for one client, asleep and away ones too. When it is full, QoS 0 goes first,
+        /// then the newcomer.
         queue_messages: u32, "limits.queue_messages" = "1000", COUNT, Reload;
         /// Bytes that wait for one client.
         queue_bytes: u64, "limits.queue_bytes" = "\"1MiB\"", Kind::Size { min: KIB, max: 64 * GIB }, Reload;
         /// Bytes that wait for all clients together.
-        queue_bytes_total: u64, "limits.queue_bytes_total" = "\"256MiB\"", Kind::Size { min: MIB, max: 1024 * GIB }, Reload;
-        /// Subscriptions of one client.
-        subscriptions: u32, "limits.subscriptions" = "1000", COUNT, Reload;
-        /// Filters in one SUBSCRIBE or UNSUBSCRIBE.
-        filters_per_packet: u32, "limits.filters_per_packet" = "256", Kind::Integer { min: 1, max: 65_535, unit: "" }, Reload;
+        queue_bytes_total: u64, "limits.queue_bytes_total" = "\"1GiB\"", Kind::Size { min: MIB, max: 1024 * GIB }, Reload;
+        /// Bytes that may wait in the output of one TCP connection before its queue fills.
+        stream_bytes: u32, "limits.stream_bytes" = "\"256KiB\"", Kind::Size { min: 4 * KIB, max: GIB }, Reload;
+        /// How often a message that a device did not acknowledge is put back and tried again later.
+        park_rounds: u8, "limits.park_rounds" = "3", Kind::Integer { min: 0, max: 255 }, Reload;
         /// Retained messages.
         retained_messages: u32, "limits.retained_messages" = "1000000", COUNT, Reload;
-        /// Bytes of retained messages.
+        /// Bytes of retained messages, topic and payload.
         retained_bytes: u64, "limits.retained_bytes" = "\"256MiB\"", Kind::Size { min: KIB, max: 1024 * GIB }, Reload;
-        /// Sessions kept for clients that are away.
-        offline_sessions: u32, "limits.offline_sessions" = "100000", COUNT, Reload;
+        /// Bytes of a will.
+        will_bytes: u64, "limits.will_bytes" = "\"64KiB\"", Kind::Size { min: 1, max: MQTT_PACKET_MAX }, Reload;
+        /// Bytes that a protocol keeps with one session: topic ids, a registration, observations.
+        memo_bytes: u64, "limits.memo_bytes" = "\"256KiB\"", Kind::Size { min: KIB, max: 64 * MIB }, Reload;
+        /// Deliveries of one message before other work gets its turn.
+        slice_deliveries: u32, "limits.slice_deliveries" = "1024", Kind::Integer { min: 1, max: 1_000_000 }, Reload;
     }
 }
 

@@ -25,7 +25,7 @@ fn rows(loaded: &Loaded) -> Vec<Row> {
             Value::Topics(topics) => rows.extend(topics.into_iter().map(|(id, name)| Row {
                 name: format!("{}.{id}", key.name),
                 key,
-                value: Value::Text(name),
+                value: Value::Text(name.as_str().to_owned()),
             })),
             value @ (Value::Bool(_)
             | Value::Integer(_)
@@ -109,7 +109,10 @@ fn json(value: &Value) -> Json {
             Json::Array(networks.iter().map(|network| Json::String(network.to_string())).collect())
         }
         Value::Topics(topics) => Json::Object(
-            topics.iter().map(|(id, name)| (id.to_string(), Json::String(name.clone()))).collect(),
+            topics
+                .iter()
+                .map(|(id, name)| (id.to_string(), Json::String(name.as_str().to_owned())))
+                .collect(),
         ),
     }
 }

@@ -11,13 +11,34 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
     let word = word.to_ascii_lowercase();
     let mut best: Option<(&str, f64)> = None;
     for candidate in candidates {
-        let score = strsim::normalized_damerau_levenshtein(&word, candidate);
+        // `warning` for warn, `err` for error
+        let shorter = word.len().min(candidate.len());
+        let begins = shorter >= 3 && (word.starts_with(candidate) || candidate.starts_with(&word));
+        let score =
+            strsim::normalized_damerau_levenshtein(&word, candidate).max(if begins { 0.9 } else { 0.0 });
         if score >= SIMILAR_ENOUGH && best.is_none_or(|(_, best_score)| score > best_score) {
             best = Some((candidate, score));
         }
     }
     best.map(|(candidate, _)| candidate)
 }
+
+/// What other brokers call a thing that has a key here (mosquitto.conf, the EMQ X plugins).
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("listener", "mqtt.port"),
+    ("bind_address", "mqtt.bind"),
+    ("max_connections", "limits.connections"),
+    ("max_inflight_messages", "limits.inflight"),
+    ("max_queued_messages", "limits.queue_messages"),
+    ("max_queued_bytes", "limits.queue_bytes"),
+    ("message_size_limit", "mqtt.max_packet_size"),
+    ("queue_qos0_messages", "mqtt.queue_qos0_offline"),
+    ("persistent_client_expiration", "mqtt.session_expiry"),
+    ("allow_duplicate_messages", "mqtt.overlapping"),
+    ("sys_interval", "sys.interval"),
+    ("log_type", "log.level"),
+    ("lwm2m.bind.udp.1", "lwm2m.bind"),
+];
 
 /// The dotted name of the key most like `name`.
 pub(super) fn nearest_key(name: &str) -> Option<String> {
@@ -26,6 +47,10 @@ pub(super) fn nearest_key(name: &str) -> Option<String> {
     if last.is_empty() {
         return None;
     }
+    if let Some((_, here)) = ELSEWHERE.iter().find(|(there, _)| *there == name) {
+        return Some((*here).to_owned());
+    }
+    let section = name.strip_suffix(last).unwrap_or_default();
     let known: Vec<String> = schema::keys()
         .map(|key| match key.kind {
             Kind::Topics => format!("{}.{last}", key.name),
@@ -33,33 +58,38 @@ pub(super) fn nearest_key(name: &str) -> Option<String> {
         })
         .collect();
     let exact = known.iter().find(|key| **key == name);
-    // A key below the wrong [header] (log.mqtt.port), or one without its section (sn.port).
-    let misplaced = || {
-        let under_header =
-            known.iter().filter(|key| name.ends_with(&format!(".{key}"))).max_by_key(|key| key.len());
-        under_header.or_else(|| {
-            let mut ending = known.iter().filter(|key| key.ends_with(&format!(".{name}")));
-            ending.next().filter(|_| ending.next().is_none())
-        })
+    // A key below the wrong [header], as log.mqtt.port.
+    let under_header = || {
+        let ends = known.iter().filter(|key| name.ends_with(&format!(".{key}")));
+        ends.max_by_key(|key| key.len())
+    };
+    // A key without its section, as sn.gateway_id; it must be the only one.
+    let unsectioned = || {
+        let ending = format!(".{name}");
+        let mut ends = schema::keys().filter(|key| key.name.ends_with(&ending));
+        ends.next()
+            .filter(|_| ends.next().is_none())
+            .and_then(|key| known.iter().find(|name| *name == key.name))
     };
     let spelled = || {
-        let word = nearest(&name, known.iter().map(String::as_str))?;
-        known.iter().find(|key| *key == word)
+        let scored = known.iter().map(|key| {
+            let whole = strsim::normalized_damerau_levenshtein(&name, key);
+            // In the right section only the key's own name counts: a long section makes everything alike.
+            let own = key.strip_prefix(section).filter(|own| !section.is_empty() && !own.contains('.'));
+            (key, own.map_or(whole, |own| strsim::normalized_damerau_levenshtein(last, own)))
+        });
+        let best = scored.filter(|(_, score)| *score >= SIMILAR_ENOUGH).max_by(|a, b| a.1.total_cmp(&b.1));
+        best.map(|(key, _)| key)
     };
     // The right section and the beginning of the key's own name.
     let begun = || {
-        let section = name.strip_suffix(last)?;
-        known
-            .iter()
-            .filter_map(|key| {
-                let own = key.strip_prefix(section)?;
-                let score = strsim::jaro_winkler(last, own);
-                (score >= 0.85).then_some((key, score))
-            })
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(key, _)| key)
+        let begins = |key: &&String| {
+            key.strip_prefix(section)
+                .is_some_and(|own| last.len() >= 4 && (own.starts_with(last) || last.starts_with(own)))
+        };
+        known.iter().find(begins)
     };
-    exact.or_else(misplaced).or_else(spelled).or_else(begun).cloned()
+    exact.or_else(under_header).or_else(unsectioned).or_else(spelled).or_else(begun).cloned()
 }
 
 /// Whether `name` is the beginning of some key, so that a table may stand there.
@@ -93,11 +123,18 @@ mod tests {
             ("mqtt.sn.predefined.topics.3", "mqtt.sn.predefined.topic.3"),
             ("lwm2m.cert_file", "lwm2m.certfile"),
             ("limits.topic_level", "limits.topic_levels"),
+            ("max_queued_messages", "limits.queue_messages"),
         ] {
             assert_eq!(nearest_key(wrong).as_deref(), Some(right), "{wrong}");
         }
-        assert_eq!(nearest_key("completely.different"), None);
-        assert_eq!(nearest_key(""), None);
+        for unlike in
+            ["completely.different", "", "allow_anonymous", "mqtt.sn.enable_stats", "zigbee", "port"]
+        {
+            assert_eq!(nearest_key(unlike), None, "{unlike}");
+        }
+        for (_, here) in ELSEWHERE {
+            assert!(schema::find(here).is_some(), "{here}");
+        }
     }
 
     #[test]

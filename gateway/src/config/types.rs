@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use broker_core::topic::TopicName;
+
 /// A text that no log line, report or `Debug` output ever shows.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);
@@ -140,7 +142,7 @@ pub enum Value {
     /// Address ranges.
     Networks(Vec<Network>),
     /// Predefined topic ids and their names.
-    Topics(BTreeMap<u16, String>),
+    Topics(BTreeMap<u16, TopicName>),
 }
 
 /// A Rust type that a key can have.
@@ -182,7 +184,7 @@ plain_fields!(
     Duration(Duration),
     Binds(Vec<Bind>),
     Networks(Vec<Network>),
-    Topics(BTreeMap<u16, String>),
+    Topics(BTreeMap<u16, TopicName>),
 );
 
 macro_rules! optional_fields {
