@@ -107,6 +107,7 @@ pub struct TopicNameRef<'a>(&'a str);
 
 impl<'a> TopicNameRef<'a> {
     /// Takes `text` if MQTT allows it as a topic name.
+    #[inline]
     pub fn new(text: &'a str) -> Result<Self, TopicError> {
         if text.is_empty() {
             return Err(TopicError::Empty); // [MQTT-4.7.3-1]

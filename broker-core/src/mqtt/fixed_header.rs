@@ -167,6 +167,7 @@ pub struct FirstByte {
 
 impl FirstByte {
     /// Checks the first byte of a packet: enough to refuse most garbage before a second byte is here.
+    #[inline]
     pub fn new(byte: u8, direction: Direction, version: Version) -> Result<FirstByte, DecodeError> {
         let (upper, flags) = (byte >> 4, byte & 0x0F);
         let packet_type = PacketType::from_u8(upper).ok_or(DecodeError::ReservedType(upper))?;
@@ -219,6 +220,7 @@ impl RemainingLength {
     /// Reads the bytes behind the first one; `None` when more of them are needed.
     ///
     /// A length written with more bytes than needed (`80 00`) is accepted: MQTT 3.1.1 does not forbid it.
+    #[inline]
     pub fn read(bytes: &[u8]) -> Result<Option<RemainingLength>, DecodeError> {
         let mut value = 0;
         for (at, &byte) in (0_u8..4).zip(bytes) {

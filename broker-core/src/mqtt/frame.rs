@@ -24,6 +24,7 @@ pub struct FrameRules {
 
 impl FrameRules {
     /// Judges a first byte.
+    #[inline]
     pub fn first_byte(&self, byte: u8) -> Result<FirstByte, DecodeError> {
         let first = FirstByte::new(byte, self.direction, self.version)?;
         let packet_type = first.packet_type();
@@ -60,6 +61,7 @@ pub struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// Decodes the body.
+    #[inline]
     pub fn decode(&self) -> Result<Packet<'a>, DecodeError> {
         packet::decode_body(self.first, self.body)
     }
@@ -78,6 +80,7 @@ pub enum Split<'a> {
 }
 
 /// Looks at the front of `buffer`: a packet, a reason to wait, or a reason to close.
+#[inline]
 pub fn split<'a>(buffer: &'a [u8], rules: &FrameRules) -> Result<Split<'a>, DecodeError> {
     let Some((&byte, behind)) = buffer.split_first() else {
         return Ok(Split::Incomplete { bytes_wanted: 2 });
