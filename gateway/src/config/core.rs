@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use broker_core::Limits;
+use sn_proto::topics::{Predefined, PredefinedError};
 
-use super::schema::{Config, Lwm2mConfig};
+use super::schema::{Config, Lwm2mConfig, SnConfig};
 use super::types::Overlapping;
 
 impl Config {
@@ -41,6 +42,20 @@ impl Config {
             slice_deliveries: count(limits.slice_deliveries),
             overlapping_each: mqtt.overlapping == Overlapping::Each,
         }
+    }
+}
+
+impl SnConfig {
+    /// The table of predefined topics.
+    ///
+    /// # Errors
+    /// None for settings that were loaded: loading refuses what the table refuses.
+    pub fn predefined(&self) -> Result<Predefined, PredefinedError> {
+        let mut table = Predefined::default();
+        for (id, topic) in &self.predefined_topics {
+            table.add(None, *id, topic.as_str())?;
+        }
+        Ok(table)
     }
 }
 

@@ -243,6 +243,14 @@ t.toml:2:30: error: mqtt.sn.predefined.topic.7 is over the limits of topics: mor
   try:  a shorter topic name, or higher limits"#,
     ),
     (
+        "a_predefined_topic_under_two_ids",
+        "[mqtt.sn.predefined.topic]\n1 = \"a\"\n2 = \"a\"\n",
+        r#"
+t.toml:3:5: error: mqtt.sn.predefined.topic.2 = "a" has the id 1 already
+  rule: a topic has one predefined id
+  try:  remove one of the two ids, 1 or 2"#,
+    ),
+    (
         "an_empty_address",
         "mqtt.bind = \"\"\n",
         r#"

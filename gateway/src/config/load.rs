@@ -8,8 +8,9 @@ use broker_core::topic::TopicName;
 
 use super::expand::{self, Expanded};
 use super::file::{self, Entry, KNOWN_KEYS, LIST_KEYS, shown_name};
-use super::kind::{self, Advice, Fault, Kind, Raw, quote};
+use super::kind::{Advice, Fault, Kind, Raw, quote};
 use super::problem::{Lines, Place, Problem, Problems};
+use super::read;
 use super::schema::{self, Config, Key};
 use super::suggest;
 use super::types::{REDACTED, Value};
@@ -420,7 +421,7 @@ fn untyped(kind: &Kind, text: &str, may_be_quoted: bool) -> Raw {
 }
 
 fn read_topic(id: &str, raw: &Raw) -> Result<(u16, TopicName), Vec<Fault>> {
-    match (topic_id(id), kind::read_topic(raw)) {
+    match (topic_id(id), read::read_topic(raw)) {
         (Ok(id), Ok(topic)) => Ok((id, topic)),
         (id, topic) => {
             let id_fault = id.err().map(|what| Fault::new(raw, what));

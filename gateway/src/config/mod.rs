@@ -15,6 +15,7 @@ pub mod kind;
 mod listen;
 mod load;
 pub mod problem;
+mod read;
 mod rules;
 mod sample;
 pub mod schema;

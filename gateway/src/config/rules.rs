@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use broker_core::topic::TopicLimits;
 
+use super::kind::quote;
 use super::problem::{Place, Problem};
 use super::schema::Config;
 use super::units::format_size;
@@ -52,6 +53,19 @@ pub(crate) fn check(
                     advice: "a shorter topic name, or higher limits".to_owned(),
                 });
             }
+        }
+    }
+
+    let topics = &config.sn.predefined_topics;
+    for (id, topic) in topics {
+        if let Some((first, _)) = topics.iter().find(|(other, name)| *other < id && *name == topic) {
+            let name = format!("mqtt.sn.predefined.topic.{id}");
+            problems.push(Problem {
+                place: place(&[&name]),
+                what: format!("{name} = {} has the id {first} already", quote(topic.as_str())),
+                rule: "a topic has one predefined id".to_owned(),
+                advice: format!("remove one of the two ids, {first} or {id}"),
+            });
         }
     }
 

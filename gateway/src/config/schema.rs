@@ -38,6 +38,8 @@ pub enum Apply {
 pub struct Key {
     /// The dotted name; for [`Kind::Topics`] the part before the id.
     pub name: &'static str,
+    /// The field of its section's struct.
+    pub field: &'static str,
     /// The lines of documentation.
     pub doc: &'static [&'static str],
     /// The default, as it would stand in the file.
@@ -104,6 +106,7 @@ macro_rules! schema {
                 keys: &[$(
                     Key {
                         name: $name,
+                        field: stringify!($field),
                         doc: &[$($doc),+],
                         default: $default,
                         kind: $kind,

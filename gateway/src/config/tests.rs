@@ -231,6 +231,7 @@ fn predefined_topics_of_all_layers_are_put_together() {
     let shown: Vec<_> =
         loaded.config.sn.predefined_topics.iter().map(|(id, name)| (*id, name.as_str())).collect();
     assert_eq!(shown, [(1, "a"), (2, "c"), (3, "d"), (65_534, "e")]);
+    assert!(loaded.config.sn.predefined().is_ok());
 }
 
 #[test]
@@ -407,4 +408,57 @@ fn relative_paths_are_taken_from_the_folder_of_the_file() {
     std::fs::write(&file, "mqtt.port = 0\n").expect("a file");
     assert!(from_file.reload().is_err());
     std::fs::remove_dir_all(folder).expect("the temporary folder goes");
+}
+
+/// The text of every source file of this crate outside `config` and `cli`.
+fn sources_outside_config(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).expect("a source folder") {
+        let path = entry.expect("an entry of it").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        if path.is_dir() && name != "config" && name != "cli" {
+            text.push_str(&sources_outside_config(&path));
+        } else if path.is_file() {
+            text.push_str(&std::fs::read_to_string(&path).expect("a source file"));
+        }
+    }
+    text
+}
+
+/// A key that nothing reads would be ignored without a word.
+#[test]
+fn every_key_is_read_by_the_program_or_says_that_it_is_not() {
+    let mut text = sources_outside_config(&here().join("src"));
+    if text.contains("not built yet: nothing is served") {
+        return; // run.rs serves nothing, and says so, for every key alike
+    }
+    for helper in ["broker_limits", "predefined", "xml_folder"] {
+        if text.contains(&format!(".{helper}(")) {
+            let core = include_str!("core.rs");
+            let body = core
+                .split(&format!("pub fn {helper}("))
+                .nth(1)
+                .and_then(|rest| rest.split("\n    }\n").next());
+            text.push_str(body.expect("the helper is in core.rs"));
+        }
+    }
+    let reads = |field: &str| {
+        let access = format!(".{field}");
+        let uses = text.match_indices(&access).map(|(at, found)| text.get(at + found.len()..));
+        uses.flatten().any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+    };
+    let listens = text.contains(".listeners()");
+    let has_one_value = |kind: Kind| matches!(kind, Kind::Integer { min, max } if min == max);
+    let unread: Vec<_> = schema::keys()
+        .filter(|key| {
+            key.later.is_none() && !(listens && (key.name.ends_with(".port") || key.name.ends_with(".bind")))
+        })
+        .filter(|key| !has_one_value(key.kind) && !reads(key.field))
+        .map(|key| key.name)
+        .collect();
+    assert!(
+        unread.is_empty(),
+        "these keys do nothing: use them (see config/core.rs), or give their rows in config/schema.rs a `later`: \
+         {unread:?}"
+    );
 }
