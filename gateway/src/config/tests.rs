@@ -462,3 +462,24 @@ fn every_key_is_read_by_the_program_or_says_that_it_is_not() {
          {unread:?}"
     );
 }
+
+#[test]
+fn no_cut_and_no_slip_of_a_finger_makes_the_reader_panic_or_fall_silent() {
+    let text = "mqtt.port = 1\nmqtt.bind = [\"::1\", \"127.0.0.1:2\"]\n[mqtt.sn]\npassword = \"a${PORT}\"\n\
+                predefined.topic.7 = 'é'\nadvertise_duration = 9_0\n[limits]\nqueue_bytes = \"1MiB\"\n";
+    assert!(loaded(text).is_ok());
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    for at in places {
+        let (before, after) = text.split_at(at);
+        let rest = after.chars().next().map_or("", |c| after.get(c.len_utf8()..).unwrap_or_default());
+        let mut mutants = vec![before.to_owned(), format!("{before}{rest}")];
+        mutants.extend("\"'[]{}=.#\n\\$\u{0}é9".chars().map(|slip| format!("{before}{slip}{rest}")));
+        for mutant in mutants {
+            if let Err(problems) = loaded(&mutant) {
+                let shown = problems.to_string();
+                assert!(!problems.0.is_empty(), "{mutant}");
+                assert!(shown.starts_with("t.toml:") && shown.contains("\n  try:  "), "{mutant}\n{shown}");
+            }
+        }
+    }
+}
