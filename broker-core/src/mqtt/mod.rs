@@ -15,6 +15,8 @@
 mod ack;
 mod connack;
 mod connect;
+mod connection;
+mod connection_counters;
 mod error;
 mod fixed_header;
 pub mod frame;
@@ -30,6 +32,8 @@ mod write;
 pub use ack::{AckKind, encode_ack};
 pub use connack::{Connack, ConnectReturnCode};
 pub use connect::{Connect, ConnectWill, Version, peek_client_id};
+pub use connection::{Connection, Shared};
+pub use connection_counters::{ClosedBy, Counters, Malformed};
 pub use error::{DecodeError, EncodeError};
 pub use fixed_header::{Direction, FirstByte, PacketType, REMAINING_LENGTH_MAX, RemainingLength};
 pub use frame::{Frame, FrameRules, Split};
