@@ -17,6 +17,7 @@ pub mod link;
 pub mod message;
 pub mod mqtt;
 pub mod record;
+pub mod retained;
 pub mod routes;
 pub mod time;
 pub mod topic;
