@@ -1,6 +1,8 @@
 //! LwM2M over CoAP for Turnstone: message layer, object catalog, content formats and the JSON bridge.
 #![forbid(unsafe_code)]
 
+pub mod catalog;
+pub mod content;
 pub mod limits;
 pub mod path;
 pub mod value;
