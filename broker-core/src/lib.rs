@@ -21,6 +21,7 @@ pub mod retained;
 pub mod routes;
 pub mod time;
 pub mod topic;
+pub mod wheel;
 
 pub use counters::{Counters, IoCounters};
 pub use limits::Limits;
