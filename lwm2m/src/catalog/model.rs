@@ -1,5 +1,6 @@
 //! What the content formats need to know of an object definition: the type of a resource.
 
+use super::{Catalog, Version};
 use crate::value::DataType;
 
 /// Types of resources, asked by id. The catalog answers for a device's object versions; [`NoModel`] knows
@@ -23,5 +24,39 @@ impl Model for NoModel {
 
     fn is_single_instance(&self, _object: u16) -> bool {
         false
+    }
+}
+
+/// The catalog seen with the object versions of one device.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceModel<'a> {
+    /// What is known of objects.
+    pub catalog: &'a Catalog,
+    /// The `ver` attributes of the device's registration: object and version.
+    pub versions: &'a [(u16, Version)],
+    /// The device's LwM2M version, which decides for objects registered without `ver`.
+    pub lwm2m: Version,
+}
+
+impl DeviceModel<'_> {
+    /// The version of an object that the device has.
+    pub fn version(&self, object: u16) -> Version {
+        let registered = self.versions.iter().find(|(id, _)| *id == object);
+        match registered {
+            Some((_, version)) => *version,
+            None => Version::of_unversioned_object(object, self.lwm2m),
+        }
+    }
+}
+
+impl Model for DeviceModel<'_> {
+    fn data_type(&self, object: u16, resource: u16) -> Option<DataType> {
+        self.catalog.resource(object, Some(self.version(object)), resource)?.data_type()
+    }
+
+    fn is_single_instance(&self, object: u16) -> bool {
+        self.catalog
+            .object(object, Some(self.version(object)))
+            .is_some_and(|definition| !definition.is_multiple())
     }
 }
