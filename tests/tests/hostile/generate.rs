@@ -1,0 +1,64 @@
+//! Inputs that are too large or too regular to write down.
+
+use super::bytes::framed;
+
+/// The chunks to send for a `generate` step; `times` says how many of what.
+pub(crate) fn chunks(name: &str, times: usize) -> Result<Vec<Vec<u8>>, String> {
+    Ok(match name {
+        // Every filter over {x, +} with `times` levels, 256 to a packet.
+        "binary filters" => {
+            let filters: Vec<String> = (0..1_usize << times).map(|bits| binary_filter(bits, times)).collect();
+            filters.chunks(256).enumerate().map(|(index, some)| subscribe(index, some)).collect()
+        }
+        // The topic that all of those match, QoS 0.
+        "binary topic" => vec![publish(0x30, &vec!["x"; times].join("/"), b"m")],
+        // One SUBSCRIBE, or UNSUBSCRIBE, with `times` filters.
+        "one subscribe" => vec![subscribe(0, &numbered(times))],
+        "one unsubscribe" => {
+            let filters = numbered(times);
+            let body: Vec<u8> = filters.iter().flat_map(|filter| text(filter)).collect();
+            vec![framed(0xA2, &[vec![0, 1], body].concat())]
+        }
+        // Packets with the same filter 256 times.
+        "same filter" => (0..times).map(|index| subscribe(index, &vec!["same/filter".into(); 256])).collect(),
+        // QoS 2 publishes, each with an id of its own.
+        "open qos 2" => (0..times)
+            .map(|index| {
+                let body = [text("hostile/qos2"), id(index).to_vec(), b"x".to_vec()].concat();
+                framed(0x34, &body)
+            })
+            .collect(),
+        // Retained messages of 1 KiB on topics of their own, and their deletion.
+        "retained" => numbered(times).iter().map(|topic| publish(0x31, topic, &[b'r'; 1024])).collect(),
+        "retained deletes" => numbered(times).iter().map(|topic| publish(0x31, topic, b"")).collect(),
+        _ => return Err(format!("nothing is generated under the name {name:?}")),
+    })
+}
+
+fn binary_filter(bits: usize, levels: usize) -> String {
+    let level = |index: usize| if bits >> index & 1 == 1 { "+" } else { "x" };
+    (0..levels).map(level).collect::<Vec<_>>().join("/")
+}
+
+fn numbered(times: usize) -> Vec<String> {
+    (0..times).map(|index| format!("hostile/n/{index}")).collect()
+}
+
+fn subscribe(index: usize, filters: &[String]) -> Vec<u8> {
+    let body: Vec<u8> = filters.iter().flat_map(|filter| [text(filter), vec![0]].concat()).collect();
+    framed(0x82, &[id(index).to_vec(), body].concat())
+}
+
+fn publish(first: u8, topic: &str, payload: &[u8]) -> Vec<u8> {
+    framed(first, &[&text(topic)[..], payload].concat())
+}
+
+/// A packet id: 1 to 65 535, then again from 1.
+fn id(index: usize) -> [u8; 2] {
+    u16::try_from(index % 65_535 + 1).expect("at most 65 535").to_be_bytes()
+}
+
+fn text(value: &str) -> Vec<u8> {
+    let length = u16::try_from(value.len()).expect("topics made here are short");
+    [&length.to_be_bytes()[..], value.as_bytes()].concat()
+}

@@ -1,0 +1,208 @@
+//! Plays the rows of a file against a server and judges what happens.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::bytes::{fill, framed, hex, matches, parse};
+use super::generate::chunks;
+use super::link::Link;
+use super::rows::{File, Proto, Row, Step};
+use super::server::Server;
+
+/// How long another client may wait for its own message while a row is on.
+const BYSTANDER_LIMIT: Duration = Duration::from_secs(2);
+
+/// Plays every row against a server, which it ends; returns what failed, one text each.
+pub(crate) fn play(file: &File, server: Server) -> Result<Vec<String>, String> {
+    let mut bystander = Bystander::connect(&server)?;
+    let mut failures = Vec::new();
+    for row in file.row.iter().flat_map(Row::variants) {
+        if server.is_peer() && row.differs.iter().any(|peer| peer == "mosquitto") {
+            continue;
+        }
+        let start = Instant::now();
+        let result = Stage::new(&server, file.proto, &row).play(&mut bystander);
+        if start.elapsed() > Duration::from_secs(5) {
+            println!("{} took {:?}", row.id, start.elapsed());
+        }
+        if let Err(error) = result {
+            failures.push(format!("{}, {}: {error}", row.id, row.title));
+            if failures.len() > 20 {
+                break;
+            }
+            bystander = Bystander::connect(&server).map_err(|error| {
+                format!("{}\nthe server is lost: {error}\n{}", failures.join("\n"), server.log())
+            })?;
+        }
+    }
+    drop(bystander);
+    if let Err(error) = server.stop() {
+        failures.push(error);
+    }
+    Ok(failures)
+}
+
+/// A client that does nothing wrong, and must never notice a row.
+struct Bystander(Link);
+
+impl Bystander {
+    fn connect(server: &Server) -> Result<Self, String> {
+        let mut link = Link::open(Proto::Mqtt, server.address(Proto::Mqtt))?;
+        link.send(&fill(&parse("@connect(bystander) @sub(1,bystander/#,0)")?, &[])?)?;
+        link.recv(&parse("@connack @suback(1,0)")?)?;
+        let mut bystander = Self(link);
+        bystander.check()?; // the first exchange also warms the server up
+        Ok(bystander)
+    }
+
+    /// Its own message comes back in time.
+    fn check(&mut self) -> Result<(), String> {
+        let start = Instant::now();
+        let message = framed(0x30, b"\0\x0Bbystander/tstill here");
+        self.0.send(&message)?;
+        self.0.recv(&parse("@pub(bystander/t,still here)")?).map_err(|e| format!("another client: {e}"))?;
+        if start.elapsed() > BYSTANDER_LIMIT {
+            return Err(format!("another client waited {:?} for its message", start.elapsed()));
+        }
+        Ok(())
+    }
+}
+
+/// One row being played.
+struct Stage<'a> {
+    server: &'a Server,
+    proto: Proto,
+    row: &'a Row,
+    links: HashMap<(String, usize), Link>,
+}
+
+impl<'a> Stage<'a> {
+    fn new(server: &'a Server, proto: Proto, row: &'a Row) -> Self {
+        Self { server, proto, row, links: HashMap::new() }
+    }
+
+    fn play(mut self, bystander: &mut Bystander) -> Result<(), String> {
+        let fds = self.server.fds();
+        let before = self.server.rss_kib();
+        for (number, step) in self.row.steps.iter().enumerate() {
+            let sockets = if step.is_shared() { 1 } else { self.row.sockets };
+            let start = Instant::now();
+            for socket in 0..sockets {
+                self.step(step, socket)
+                    .map_err(|error| format!("step {}, socket {socket}: {error}", number + 1))?;
+            }
+            in_time(step, start.elapsed()).map_err(|error| format!("step {}: {error}", number + 1))?;
+        }
+        bystander.check()?;
+        if let (Some(before), Some(after)) = (before, self.server.rss_kib())
+            && after.saturating_sub(before) > self.row.rss_kib
+        {
+            return Err(format!(
+                "memory grew from {before} to {after} KiB, {} KiB are allowed",
+                self.row.rss_kib
+            ));
+        }
+        self.links.clear();
+        fds.map_or(Ok(()), |base| self.server.wait_for_fds(base))
+    }
+
+    fn link(&mut self, step: &Step, socket: usize) -> Result<&mut Link, String> {
+        let name = step.connection();
+        let proto = if name.starts_with("MQTT") { Proto::Mqtt } else { self.proto };
+        let key = (name.to_owned(), socket);
+        if !self.links.contains_key(&key) {
+            let link = Link::open(proto, self.server.address(proto))?;
+            self.links.insert(key.clone(), link);
+        }
+        self.links.get_mut(&key).ok_or_else(|| "the connection was just opened".into())
+    }
+
+    fn step(&mut self, step: &Step, socket: usize) -> Result<(), String> {
+        if step.reset.is_some() {
+            let key = (step.connection().to_owned(), socket);
+            return self.links.remove(&key).map_or(Ok(()), Link::reset);
+        }
+        let link = self.link(step, socket)?;
+        if step.send.is_some() {
+            return send(link, step);
+        }
+        if let Some(name) = &step.generate {
+            for chunk in chunks(name, step.times.unwrap_or(1))? {
+                if !link.send(&chunk)? {
+                    break;
+                }
+                link.drain()?;
+            }
+            return Ok(());
+        }
+        if let Some(text) = &step.recv {
+            return link.recv(&parse(text)?).map_err(|error| format!("{error}, wanted {text}"));
+        }
+        if let Some(texts) = &step.closed {
+            let found = link.until_closed()?;
+            return one_of(texts, &found).map_err(|error| format!("before the end {error}"));
+        }
+        if let Some(texts) = &step.either {
+            return either(link, texts);
+        }
+        if step.quiet.is_some() {
+            return link.expect_quiet();
+        }
+        let answered = link.settle()?;
+        if !answered && step.survive.is_none() {
+            return Err("the connection was closed".into());
+        }
+        Ok(())
+    }
+}
+
+fn send(link: &mut Link, step: &Step) -> Result<(), String> {
+    for text in step.sends()? {
+        let bytes = fill(&parse(&text)?, &link.captured)?;
+        let times = step.times.unwrap_or(1);
+        for _ in 0..times {
+            if !link.send(&bytes)? {
+                return Ok(()); // closed: the next step says whether that was right
+            }
+            if times > 1 {
+                link.drain()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn either(link: &mut Link, texts: &[String]) -> Result<(), String> {
+    let mut patterns = Vec::new();
+    for text in texts.iter().filter(|text| *text != "close") {
+        patterns.push(parse(text)?);
+    }
+    let longest = patterns.iter().map(Vec::len).max().unwrap_or(1);
+    let found = link.next(longest)?;
+    if patterns.iter().any(|pattern| matches(pattern, &found).is_some()) {
+        return Ok(());
+    }
+    if found.is_empty() && link.is_ended() && texts.iter().any(|text| text == "close") {
+        return Ok(());
+    }
+    Err(format!("received {}, wanted one of {texts:?}", hex(&found)))
+}
+
+fn one_of(texts: &[String], found: &[u8]) -> Result<(), String> {
+    for text in texts {
+        if matches(&parse(text)?, found).is_some() {
+            return Ok(());
+        }
+    }
+    Err(format!("received {}, wanted one of {texts:?}", hex(found)))
+}
+
+fn in_time(step: &Step, took: Duration) -> Result<(), String> {
+    if step.within_ms.is_some_and(|limit| took > Duration::from_millis(limit)) {
+        return Err(format!("took {took:?}"));
+    }
+    if step.not_before_ms.is_some_and(|limit| took < Duration::from_millis(limit)) {
+        return Err(format!("was over after {took:?}"));
+    }
+    Ok(())
+}

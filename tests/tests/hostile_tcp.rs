@@ -1,0 +1,86 @@
+//! Hostile inputs on TCP, and the notation of the data files.
+
+// Starts the server as a process, opens sockets to it and watches it in /proc.
+#![allow(clippy::disallowed_methods)]
+
+mod hostile;
+
+use hostile::bytes::{Symbol, fill, matches, parse};
+use hostile::play::play;
+use hostile::rows::File;
+use hostile::server::Server;
+use hostile::{all_files, play_file};
+
+/// The data files whose part of the program serves already.
+const SERVED: &[&str] = &[];
+
+#[test]
+fn rows_hold_where_the_program_serves() {
+    for name in SERVED {
+        play_file(name);
+    }
+}
+
+#[test]
+fn every_data_file_can_be_read() {
+    let files = all_files();
+    assert!(!files.is_empty());
+    for (name, text) in files {
+        if let Err(error) = File::parse(&text) {
+            panic!("{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn notation_of_bytes_is_read() {
+    let sent = |text: &str| fill(&parse(text).expect("notation"), &[0xAA, 0xBB]).expect("bytes");
+    assert_eq!(sent("10 0E0004 'MQ'"), [0x10, 0x0E, 0, 4, b'M', b'Q']);
+    assert_eq!(sent("61*3 $1$0"), [0x61, 0x61, 0x61, 0xBB, 0xAA]);
+    assert_eq!(sent("@connect(c1)"), sent("10 0E 0004 4D515454 04 02 003C 0002 6331"));
+    assert_eq!(sent("@sub(258,a/#,1)"), sent("82 08 0102 0003 'a/#' 01"));
+    assert!(parse("1").is_err());
+    assert!(parse("xy").is_err());
+    assert!(parse("@nothing(1)").is_err());
+}
+
+#[test]
+fn patterns_match_exactly_and_capture() {
+    let pattern = parse("32 ?? ?? 'x'").expect("notation");
+    assert_eq!(pattern.get(1), Some(&Symbol::Any));
+    assert_eq!(matches(&pattern, &[0x32, 1, 2, b'x']), Some(vec![1, 2]));
+    assert_eq!(matches(&pattern, &[0x32, 1, 2, b'x', 0]), None);
+    assert_eq!(matches(&pattern, &[0x32, 1, 2]), None);
+    assert_eq!(matches(&parse("60 82 ...").expect("notation"), &[0x60, 0x82, 1, 2]), Some(vec![]));
+}
+
+/// The failures of one row against the fake server, which takes every CONNECT and ends at unknown packets.
+fn failures_against_the_fake(steps: &str) -> Vec<String> {
+    let row = format!("proto = 'mqtt'\n[[row]]\nid = 'T'\ntitle = 't'\nsource = 's'\nsteps = [{steps}]");
+    let file = File::parse(&row).expect("the row is in order");
+    let server = Server::peer(hostile::fake::start(), None).expect("a folder can be made");
+    play(&file, server).expect("the fake serves the bystander")
+}
+
+#[test]
+fn runner_is_content_when_all_is_as_said() {
+    let steps = "{ send = '@connect(a)' }, { recv = '@connack' }, { quiet = true }, { send = '@pub(t,x)' }, \
+                 { either = ['close', '@pub(t,x)'] }, { settle = true }, { send = 'F0 00' }, { closed = [''] }";
+    assert_eq!(failures_against_the_fake(steps), Vec::<String>::new());
+}
+
+#[test]
+fn runner_notices_what_is_not_as_said() {
+    for steps in [
+        "{ send = '@connect(a)' }, { recv = '20 02 00 01' }", // another answer
+        "{ send = '@connect(a) F0 00' }, { closed = [''] }",  // an answer where none was due
+        "{ send = '@connect(a) F0 00' }, { closed = ['20 02 00 01'] }", // another answer before the end
+        "{ send = '@connect(a)' }, { quiet = true }",         // an answer where silence was due
+        "{ send = 'F0 00' }, { recv = '@connack' }",          // the end where an answer was due
+        "{ send = 'F0 00' }, { settle = true }",              // the end where life was due
+        "{ send = '@connect(a)' }, { either = ['close', '20 02 00 01'] }",
+        "{ send = 'F0 00' }, { closed = [''], not_before_ms = 60000 }",
+    ] {
+        assert_eq!(failures_against_the_fake(steps).len(), 1, "{steps}");
+    }
+}
