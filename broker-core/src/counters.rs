@@ -115,6 +115,8 @@ pub struct Counters {
     pub sessions_expired: u64,
     /// Offline sessions that ended to make room for newer ones.
     pub sessions_evicted: u64,
+    /// Retained messages that ended by their expiry.
+    pub retained_expired: u64,
     /// Sleepers that did not come back in time.
     pub sleeps_expired: u64,
     /// Memo changes refused over the limit.

@@ -10,6 +10,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod acl;
+pub mod broker;
 pub mod counters;
 pub mod frontend;
 pub mod limits;
@@ -19,10 +21,13 @@ pub mod mqtt;
 pub mod record;
 pub mod retained;
 pub mod routes;
+pub mod sys;
 pub mod time;
 pub mod topic;
 pub mod wheel;
 
+pub use acl::Acl;
+pub use broker::Broker;
 pub use counters::{Counters, IoCounters};
 pub use limits::Limits;
 pub use link::{Effects, FromBroker, LinkId, SessionName, ToBroker};

@@ -58,6 +58,9 @@ pub struct Limits {
     pub stream_credit_bytes: u32,
     /// Deliveries made before other work gets its turn (a fan-out is cut into slices of this).
     pub slice_deliveries: usize,
+    /// Publishes that may wait behind a fan-out that was cut. Beyond, the call that brings one more does all the work
+    /// itself: publishers are slowed down, nothing is dropped.
+    pub backlog_max: usize,
     /// Overlapping subscriptions of one client: `false`: one copy at the highest QoS ([MQTT-3.3.5-1]); `true`: one
     /// copy each.
     pub overlapping_each: bool,
@@ -93,6 +96,7 @@ impl Default for Limits {
             will_bytes_max: 64 << 10,
             stream_credit_bytes: 256 << 10,
             slice_deliveries: 1024,
+            backlog_max: 1024,
             overlapping_each: false,
         }
     }

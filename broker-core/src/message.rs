@@ -1,4 +1,5 @@
 //! [`Message`]: one published application message, shared by everyone who waits for it.
+use crate::topic::TopicNameRef;
 use std::fmt;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -73,14 +74,14 @@ impl Message {
     pub fn new(topic: &str, payload: &[u8], qos: QoS, retain: bool) -> Message {
         let topic_len = u16::try_from(topic.len()).unwrap_or(u16::MAX);
         let topic = topic.as_bytes().get(..usize::from(topic_len)).unwrap_or_default();
-        let bytes: Arc<[u8]> = if payload.is_empty() {
-            Arc::from(topic)
-        } else {
-            let mut whole = Vec::with_capacity(topic.len() + payload.len());
-            whole.extend_from_slice(topic);
-            whole.extend_from_slice(payload);
-            Arc::from(whole)
-        };
+        // One allocation, cleared and then filled: cheaper than a second one, or than a byte-wise iterator.
+        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, topic.len() + payload.len()).collect();
+        if let Some(whole) = Arc::get_mut(&mut bytes)
+            && let Some((front, back)) = whole.split_at_mut_checked(topic.len())
+        {
+            front.copy_from_slice(topic);
+            back.copy_from_slice(payload);
+        }
         Message { bytes, topic_len, qos, retain }
     }
 
@@ -92,6 +93,11 @@ impl Message {
     /// The topic name.
     pub fn topic(&self) -> &str {
         std::str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    /// The topic name as the type that proves it.
+    pub fn topic_name(&self) -> TopicNameRef<'_> {
+        TopicNameRef::trusted(self.topic())
     }
 
     /// The payload, possibly empty.

@@ -41,6 +41,7 @@ impl Config {
             stream_credit_bytes: limits.stream_bytes,
             slice_deliveries: count(limits.slice_deliveries),
             overlapping_each: mqtt.overlapping == Overlapping::Each,
+            backlog_max: Limits::default().backlog_max,
         }
     }
 }

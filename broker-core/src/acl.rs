@@ -1,0 +1,278 @@
+//! Who may publish and receive what.
+//!
+//! Three layers: topics that begin with `$` belong to the broker; *closed* topics belong to the gateway (answers and
+//! events of LwM2M devices, which a client could forge); and the operator's rules. Only MQTT and MQTT-SN clients are
+//! judged: endpoints and services are the gateway's own.
+//!
+//! A subscription is judged when it is made, and every message again when it is routed, leaves a queue, or is sent as
+//! retained (CVE-2018-12546, CVE-2021-34434): rules may have changed since.
+use crate::link::SessionName;
+use crate::message::Message;
+use crate::topic::{TopicFilter, TopicNameRef};
+use std::sync::Arc;
+
+/// Not allowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Denied;
+
+/// Whom a rule is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Who {
+    /// Every client.
+    Everyone,
+    /// Clients with this user name.
+    Username(Arc<str>),
+    /// The client with this ClientId.
+    Client(Arc<str>),
+}
+
+/// What a rule is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Publishing, wills included.
+    Publish,
+    /// Subscribing and receiving.
+    Subscribe,
+    /// Both.
+    Both,
+}
+
+/// One rule. The first rule that fits decides.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rule {
+    /// Whom it is about.
+    pub who: Who,
+    /// What it is about.
+    pub access: Access,
+    /// Topics it is about. Names in it are taken literally, never from the client.
+    pub filter: TopicFilter,
+    /// Whether it allows or denies.
+    pub allow: bool,
+}
+
+/// The rules in force. The default closes the `$` topics and nothing else.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Acl {
+    closed: Vec<TopicFilter>,
+    /// `None`: everyone may do what is not closed. An empty list denies everything (CVE-2018-12550).
+    rules: Option<Vec<Rule>>,
+}
+
+impl Acl {
+    /// Topics below the LwM2M mount point that only the gateway may publish to (hostile L29).
+    pub const LWM2M_CLOSED: [&str; 4] = ["+/response", "+/up/#", "+/event", "+/status"];
+
+    /// Closes `closed` to clients' publishes, and applies `rules` where there are any.
+    pub fn new(closed: Vec<TopicFilter>, rules: Option<Vec<Rule>>) -> Acl {
+        Acl { closed, rules }
+    }
+
+    /// Whether this client may publish to `topic`.
+    #[inline]
+    pub fn may_publish(
+        &self,
+        name: &SessionName,
+        username: Option<&str>,
+        topic: &[u8],
+    ) -> Result<(), Denied> {
+        let client = match name {
+            SessionName::Client(client) => client,
+            SessionName::Endpoint(_) | SessionName::Service(_) => return Ok(()),
+        };
+        if topic.first() == Some(&b'$') {
+            return Err(Denied); // hostile M25
+        }
+        if self.closed.is_empty() && self.rules.is_none() {
+            return Ok(());
+        }
+        self.judge_publish(client, username, topic)
+    }
+
+    fn judge_publish(&self, client: &str, username: Option<&str>, topic: &[u8]) -> Result<(), Denied> {
+        let topic = std::str::from_utf8(topic).map_err(|_| Denied)?;
+        if self.closed.iter().any(|closed| shares_prefix(closed, topic) && matches(closed, topic)) {
+            return Err(Denied);
+        }
+        let Some(rules) = &self.rules else { return Ok(()) };
+        let rule = rules.iter().find(|rule| {
+            rule.access != Access::Subscribe && rule.fits(client, username) && matches(&rule.filter, topic)
+        });
+        if rule.is_some_and(|rule| rule.allow) { Ok(()) } else { Err(Denied) }
+    }
+
+    /// Whether this client may subscribe with `filter`. What a granted filter covers beyond the rules is still denied
+    /// message by message.
+    pub fn may_subscribe(&self, name: &SessionName, username: Option<&str>, filter: &TopicFilter) -> bool {
+        let Some((client, rules)) = self.judged(name) else { return true };
+        let rule = rules.iter().find(|rule| {
+            rule.access != Access::Publish && rule.fits(client, username) && covers(&rule.filter, filter)
+        });
+        rule.is_some_and(|rule| rule.allow)
+    }
+
+    /// Whether this client may receive `message`.
+    #[inline]
+    pub fn may_receive(&self, name: &SessionName, username: Option<&str>, message: &Message) -> bool {
+        if self.rules.is_none() {
+            return true;
+        }
+        let Some((client, rules)) = self.judged(name) else { return true };
+        let rule = rules.iter().find(|rule| {
+            rule.access != Access::Publish
+                && rule.fits(client, username)
+                && matches(&rule.filter, message.topic())
+        });
+        rule.is_some_and(|rule| rule.allow)
+    }
+
+    fn judged<'a>(&'a self, name: &'a SessionName) -> Option<(&'a str, &'a [Rule])> {
+        match name {
+            SessionName::Client(client) => Some((client, self.rules.as_deref()?)),
+            SessionName::Endpoint(_) | SessionName::Service(_) => None,
+        }
+    }
+}
+
+impl Rule {
+    fn fits(&self, client: &str, username: Option<&str>) -> bool {
+        match &self.who {
+            Who::Everyone => true,
+            Who::Username(name) => username == Some(name),
+            Who::Client(name) => client == &**name,
+        }
+    }
+}
+
+fn matches(filter: &TopicFilter, topic: &str) -> bool {
+    TopicNameRef::new(topic).is_ok_and(|topic| filter.matches(topic))
+}
+
+/// A cheap look before the full comparison: the first level, where it is no wildcard.
+fn shares_prefix(filter: &TopicFilter, topic: &str) -> bool {
+    let text = filter.as_str();
+    let literal = text.split(['+', '#']).next().unwrap_or_default();
+    topic.as_bytes().starts_with(literal.trim_end_matches('/').as_bytes())
+}
+
+/// Whether every topic of `narrow` is one of `wide`.
+fn covers(wide: &TopicFilter, narrow: &TopicFilter) -> bool {
+    let mut narrow = narrow.as_filter().levels().peekable();
+    for (depth, want) in wide.as_filter().levels().enumerate() {
+        let dollar = depth == 0 && narrow.peek().is_some_and(|level| level.starts_with('$'));
+        match want {
+            "#" => return !dollar, // [MQTT-4.7.2-1]
+            "+" => match narrow.next() {
+                Some("#") | None => return false,
+                Some(_) if dollar => return false,
+                Some(_) => {}
+            },
+            literal => {
+                if narrow.next() != Some(literal) {
+                    return false;
+                }
+            }
+        }
+    }
+    narrow.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::QoS;
+
+    fn filter(text: &str) -> TopicFilter {
+        TopicFilter::new(text).unwrap()
+    }
+
+    fn client(name: &str) -> SessionName {
+        SessionName::Client(Arc::from(name))
+    }
+
+    fn rule(who: Who, access: Access, text: &str, allow: bool) -> Rule {
+        Rule { who, access, filter: filter(text), allow }
+    }
+
+    #[test]
+    fn dollar_topics_are_closed_to_clients_only() {
+        let acl = Acl::default();
+        for topic in ["$SYS/broker/uptime", "$CONTROL/x", "$foo", "$"] {
+            assert_eq!(acl.may_publish(&client("c"), None, topic.as_bytes()), Err(Denied), "{topic}");
+            assert_eq!(
+                acl.may_publish(&SessionName::Service(Arc::from("s")), None, topic.as_bytes()),
+                Ok(())
+            );
+        }
+        assert_eq!(acl.may_publish(&client("c"), None, b"a/$x"), Ok(()));
+        assert!(acl.may_subscribe(&client("c"), None, &filter("$SYS/#")));
+    }
+
+    #[test]
+    fn lwm2m_answers_cannot_be_forged() {
+        let closed = Acl::LWM2M_CLOSED.iter().map(|text| filter(&format!("lwm2m/{text}"))).collect();
+        let acl = Acl::new(closed, None);
+        for topic in
+            ["lwm2m/ep/response", "lwm2m/ep/up/resp/x", "lwm2m/ep/up", "lwm2m/e/event", "lwm2m/e/status"]
+        {
+            assert_eq!(acl.may_publish(&client("c"), None, topic.as_bytes()), Err(Denied), "{topic}");
+        }
+        for topic in ["lwm2m/ep/command", "lwm2m/response", "lwm2m/a/b/response", "x/ep/response", "lwm2m"] {
+            assert_eq!(acl.may_publish(&client("c"), None, topic.as_bytes()), Ok(()), "{topic}");
+        }
+        let endpoint = SessionName::Endpoint(Arc::from("ep"));
+        assert_eq!(acl.may_publish(&endpoint, None, b"lwm2m/ep/response"), Ok(()));
+    }
+
+    #[test]
+    fn an_empty_rule_list_denies_everything() {
+        let acl = Acl::new(Vec::new(), Some(Vec::new()));
+        let message = Message::new("t", b"1", QoS::AtMostOnce, false);
+        assert_eq!(acl.may_publish(&client("c"), None, b"t"), Err(Denied));
+        assert!(!acl.may_subscribe(&client("c"), None, &filter("t")));
+        assert!(!acl.may_receive(&client("c"), None, &message));
+        assert!(acl.may_receive(&SessionName::Endpoint(Arc::from("c")), None, &message));
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides() {
+        let acl = Acl::new(
+            Vec::new(),
+            Some(vec![
+                rule(Who::Everyone, Access::Both, "secret/#", false),
+                rule(Who::Username(Arc::from("ann")), Access::Publish, "a/+", true),
+                rule(Who::Client(Arc::from("c1")), Access::Subscribe, "#", true),
+            ]),
+        );
+        let one = |topic: &str| Message::new(topic, b"", QoS::AtMostOnce, false);
+        assert_eq!(acl.may_publish(&client("x"), Some("ann"), b"a/b"), Ok(()));
+        assert_eq!(acl.may_publish(&client("x"), Some("a+n"), b"a/b"), Err(Denied));
+        assert_eq!(acl.may_publish(&client("x"), None, b"a/b"), Err(Denied));
+        assert_eq!(acl.may_publish(&client("x"), Some("ann"), b"secret/b"), Err(Denied));
+        assert!(acl.may_subscribe(&client("c1"), None, &filter("#")));
+        assert!(acl.may_subscribe(&client("c1"), None, &filter("$share/g/x/+")));
+        assert!(!acl.may_subscribe(&client("c1"), None, &filter("secret/x")));
+        assert!(!acl.may_subscribe(&client("c2"), None, &filter("x")));
+        assert!(acl.may_receive(&client("c1"), None, &one("a")));
+        assert!(!acl.may_receive(&client("c1"), None, &one("secret/x")), "covered by #, denied one by one");
+    }
+
+    #[test]
+    fn a_filter_covers_only_what_it_would_match_in_full() {
+        for (wide, narrow, expected) in [
+            ("#", "a/b", true),
+            ("#", "#", true),
+            ("#", "$SYS/#", false),
+            ("+/a", "$SYS/a", false),
+            ("$SYS/#", "$SYS/broker", true),
+            ("a/+", "a/b", true),
+            ("a/+", "a/+", true),
+            ("a/+", "a/#", false),
+            ("a/#", "a", true),
+            ("a/b", "a/+", false),
+            ("a/+/c", "a/b", false),
+            ("a", "a/b", false),
+        ] {
+            assert_eq!(covers(&filter(wide), &filter(narrow)), expected, "{wide} over {narrow}");
+        }
+    }
+}

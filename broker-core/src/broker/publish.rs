@@ -1,0 +1,214 @@
+//! Incoming messages: PUBLISH of any QoS, and the store of QoS 2 messages that wait for their PUBREL.
+//!
+//! ```text
+//!   QoS 0   Publish ──► route
+//!   QoS 1   Publish ──► route ──► Puback
+//!   QoS 2   Publish ──► store ──► Pubrec      Pubrel ──► route ──► Pubcomp     ([MQTT-4.3.3-2], method A)
+//! ```
+//! A repeated QoS 2 PUBLISH finds its id in the store and is only answered; a repeated PUBREL finds nothing and is
+//! only answered: so a message is routed once.
+use super::Broker;
+use super::ledger::Ledger;
+use super::route::{Answer, Publication};
+use super::session::{Session, Slot};
+use crate::acl::Denied;
+use crate::link::{DropReason, Effects, FromBroker, LinkId, PublishOutcome};
+use crate::message::{Message, PacketId, QoS};
+use crate::record::{Record, SessionId};
+
+/// A QoS 2 message that waits for its PUBREL.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) packet_id: PacketId,
+    /// None: the ACL denied it; it is acknowledged and never routed.
+    pub(super) message: Option<Message>,
+    /// PUBREL has come; the routing may wait behind other work.
+    pub(super) releasing: bool,
+    /// It is being routed: no longer stored, though its id is not free yet.
+    pub(super) routed: bool,
+    /// Pubcomp is expected on the present link.
+    pub(super) answer: bool,
+}
+
+/// The QoS 2 messages of one client that wait for their PUBREL. Bounded in number and bytes.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    pub(super) list: Vec<Received>,
+}
+
+impl Received {
+    pub(super) fn stored(packet_id: PacketId, message: Option<Message>) -> Received {
+        Received { packet_id, message, releasing: false, routed: false, answer: false }
+    }
+}
+
+impl Incoming {
+    fn bytes(&self) -> usize {
+        self.list.iter().filter_map(|received| received.message.as_ref()).map(Message::cost).sum()
+    }
+
+    fn find(&mut self, packet_id: PacketId) -> Option<&mut Received> {
+        self.list.iter_mut().find(|received| received.packet_id == packet_id)
+    }
+
+    pub(super) fn remove(&mut self, packet_id: PacketId) -> Option<Received> {
+        let at = self.list.iter().position(|received| received.packet_id == packet_id)?;
+        Some(self.list.remove(at))
+    }
+}
+
+impl Broker {
+    pub(super) fn on_publish(
+        &mut self,
+        slot: Slot,
+        link: LinkId,
+        packet_id: Option<PacketId>,
+        message: Message,
+        out: &mut Effects,
+    ) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let qos = message.qos();
+        let counters = &mut self.ledger.counters;
+        let allowed = self.ledger.acl.may_publish(&session.name, session.username(), message.topic_bytes());
+        let count = |counters: &mut crate::counters::Counters| {
+            counters.publish_received.add(qos);
+            counters.publish_bytes_received += message.payload().len() as u64;
+        };
+        match (qos, packet_id, allowed) {
+            (QoS::AtMostOnce, _, Ok(())) => {
+                count(counters);
+                self.submit(Publication { message, answer: Answer::None }, out);
+            }
+            (QoS::AtLeastOnce, Some(packet_id), Ok(())) => {
+                count(counters);
+                self.submit(Publication { message, answer: Answer::Puback { link, packet_id } }, out);
+            }
+            (QoS::ExactlyOnce, Some(packet_id), allowed) => {
+                session.receive(&mut self.ledger, out, link, packet_id, message, allowed);
+            }
+            (QoS::AtMostOnce, _, Err(Denied)) => {
+                count(counters);
+                self.ledger.count_denied();
+                out.events.push((link, FromBroker::PublishRefused { outcome: PublishOutcome::Denied }));
+            }
+            (QoS::AtLeastOnce, Some(packet_id), Err(Denied)) => {
+                // [MQTT-3.3.5-2]: a server that does not authorise a PUBLISH acknowledges it all the same.
+                count(counters);
+                self.ledger.count_denied();
+                out.events.push((link, FromBroker::Puback { packet_id, outcome: PublishOutcome::Denied }));
+            }
+            // A QoS 1/2 Publish without id: the front-end's own fault.
+            (QoS::AtLeastOnce | QoS::ExactlyOnce, None, _) => self.close_protocol(link, out),
+        }
+    }
+
+    /// PUBREL routes the stored message and frees its id.
+    pub(super) fn on_pubrel(&mut self, slot: Slot, link: LinkId, packet_id: PacketId, out: &mut Effects) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let id = session.id;
+        let Some(received) = session.incoming.as_mut().and_then(|incoming| incoming.find(packet_id)) else {
+            // Routed before, or never seen: PUBCOMP lets the client finish.
+            out.events.push((link, FromBroker::Pubcomp(packet_id)));
+            return;
+        };
+        received.answer = true;
+        if received.releasing {
+            return;
+        }
+        received.releasing = true;
+        match received.message.clone() {
+            Some(message) => {
+                self.submit(Publication { message, answer: Answer::Pubcomp { slot, id, packet_id } }, out);
+            }
+            None => {
+                self.release_received(slot, id, packet_id, out);
+                self.answer(Answer::Pubcomp { slot, id, packet_id }, out);
+            }
+        }
+    }
+
+    /// The stored message is being routed, in this very commit: it is no longer stored.
+    pub(super) fn release_received(
+        &mut self,
+        slot: Slot,
+        id: SessionId,
+        packet_id: PacketId,
+        out: &mut Effects,
+    ) {
+        let Some(session) = self.sessions.get_same(slot, id) else { return };
+        if let Some(received) = session.incoming.as_mut().and_then(|incoming| incoming.find(packet_id)) {
+            received.routed = true;
+            received.message = None;
+        }
+        if session.records(&self.ledger) {
+            out.records.push(Record::ReceivedReleased { session: id, packet_id });
+        }
+    }
+
+    /// The routing is done: the id is free, and PUBCOMP goes out if the client asked on its present link.
+    pub(super) fn complete_received(
+        &mut self,
+        slot: Slot,
+        id: SessionId,
+        packet_id: PacketId,
+        out: &mut Effects,
+    ) {
+        let Some(session) = self.sessions.get_same(slot, id) else { return };
+        let Some(received) = session.incoming.as_mut().and_then(|incoming| incoming.remove(packet_id)) else {
+            return;
+        };
+        if let (true, Some(link)) = (received.answer, session.link) {
+            out.events.push((link, FromBroker::Pubcomp(packet_id)));
+        }
+    }
+}
+
+impl Session {
+    /// Stores a QoS 2 message, once for each id, within the limits of the store.
+    fn receive(
+        &mut self,
+        ledger: &mut Ledger,
+        out: &mut Effects,
+        link: LinkId,
+        packet_id: PacketId,
+        message: Message,
+        allowed: Result<(), Denied>,
+    ) {
+        let records = self.records(ledger);
+        let incoming = self.incoming.get_or_insert_with(Default::default);
+        if incoming.find(packet_id).is_some() {
+            // A copy, with or without DUP (CVE-2023-28366): answered, not stored again.
+            out.events.push((link, FromBroker::Pubrec { packet_id, outcome: PublishOutcome::Accepted }));
+            return;
+        }
+        if incoming.list.len() >= ledger.limits.incoming_qos2_max
+            || incoming.bytes() + message.cost() > ledger.limits.incoming_qos2_bytes_max
+        {
+            ledger.counters.qos2_quota += 1;
+            out.events.push((link, FromBroker::Pubrec { packet_id, outcome: PublishOutcome::Quota }));
+            return;
+        }
+        ledger.counters.publish_received.add(QoS::ExactlyOnce);
+        ledger.counters.publish_bytes_received += message.payload().len() as u64;
+        let (message, outcome) = match allowed {
+            Ok(()) => (Some(message), PublishOutcome::Accepted),
+            Err(Denied) => {
+                ledger.count_denied();
+                (None, PublishOutcome::Denied)
+            }
+        };
+        if records {
+            out.records.push(Record::Received { session: self.id, packet_id, message: message.clone() });
+        }
+        incoming.list.push(Received::stored(packet_id, message));
+        out.events.push((link, FromBroker::Pubrec { packet_id, outcome }));
+    }
+}
+
+impl Ledger {
+    /// A publish or a will was denied.
+    pub(super) fn count_denied(&mut self) {
+        self.counters.publishes_denied += 1;
+        self.counters.drops.add(DropReason::Denied);
+    }
+}

@@ -1,0 +1,154 @@
+//! Retained messages on their way to a new subscription, in slices and at the pace of the subscriber.
+//!
+//! A replay reads the retained store as it is when its turn comes, so what it sends is never older than what was
+//! published meanwhile. While the subscriber's queue is not empty or its credit is used up, its replay waits: a `#`
+//! over a million retained messages fills no queue.
+use super::Broker;
+use super::ledger::Ledger;
+use super::session::{Flow, Session, Slot};
+use crate::link::{DropReason, Effects};
+use crate::message::{Message, QoS};
+use crate::retained::RetainedCursor;
+use crate::topic::TopicFilter;
+use std::collections::VecDeque;
+
+/// Topics looked at in one search of the store.
+const SEARCH_TOPICS: usize = 32;
+
+/// A subscription whose retained messages are to be sent.
+#[derive(Debug)]
+pub(super) struct Replay {
+    filter: TopicFilter,
+    granted: QoS,
+    cursor: RetainedCursor,
+    /// Found and not sent yet: at most one search's.
+    found: VecDeque<Message>,
+    /// The search is over.
+    searched: bool,
+}
+
+/// How a slice ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SliceEnd {
+    /// All is sent.
+    Done,
+    /// The budget is used up.
+    Budget,
+    /// The subscriber has no room.
+    NoRoom,
+}
+
+impl Broker {
+    pub(super) fn start_replay(&mut self, slot: Slot, filter: TopicFilter, granted: QoS) {
+        if self.retained.len() == 0 {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        let replays = &mut session.outgoing_mut().replays;
+        replays.retain(|replay| replay.filter != filter); // a new SUBSCRIBE starts it anew
+        let (cursor, found) = Default::default();
+        replays.push_back(Replay { filter, granted, cursor, found, searched: false });
+        session.replaying = false;
+        if !self.ledger.replays_ready.contains(&slot) {
+            self.ledger.replays_ready.push(slot);
+        }
+    }
+
+    pub(super) fn stop_replay(&mut self, slot: Slot, filter: &TopicFilter) {
+        if let Some(outgoing) = self.sessions.get_mut(slot).and_then(|session| session.outgoing.as_mut()) {
+            outgoing.replays.retain(|replay| replay.filter != *filter);
+        }
+    }
+
+    /// Goes on with the replays that have room; looks at `budget` retained messages over all.
+    pub(super) fn go_on_replaying(&mut self, mut budget: usize, out: &mut Effects) {
+        let mut ready = std::mem::take(&mut self.ledger.replays_ready).into_iter();
+        while budget > 0
+            && let Some(slot) = ready.next()
+        {
+            match self.replay_slice(slot, &mut budget, out) {
+                SliceEnd::Done => {}
+                SliceEnd::Budget => self.ledger.replays_ready.push(slot),
+                SliceEnd::NoRoom => self.with(slot, |session, _| session.replaying = true),
+            }
+        }
+        self.ledger.replays_ready.extend(ready);
+    }
+
+    fn replay_slice(&mut self, slot: Slot, budget: &mut usize, out: &mut Effects) -> SliceEnd {
+        let Some(session) = self.sessions.get_mut(slot) else { return SliceEnd::Done };
+        let take = |session: &mut Session| {
+            session.outgoing.as_mut().and_then(|outgoing| outgoing.replays.pop_front())
+        };
+        while let Some(mut replay) = take(session) {
+            let mut fresh = false; // what was found in an earlier call may have been replaced since
+            loop {
+                let now = self.ledger.now.instant;
+                while let Some(message) = replay.found.front() {
+                    if !session.has_room_for_replay() {
+                        session.outgoing_mut().replays.push_front(replay);
+                        return SliceEnd::NoRoom;
+                    }
+                    let message = match fresh {
+                        true => Some(message.clone()),
+                        false => self.retained.get(message.topic_bytes(), now).cloned(),
+                    };
+                    replay.found.pop_front();
+                    if let Some(message) = message {
+                        session.offer_retained(&mut self.ledger, out, &message, replay.granted);
+                    }
+                }
+                if replay.searched {
+                    break;
+                }
+                if *budget == 0 {
+                    session.outgoing_mut().replays.push_front(replay);
+                    return SliceEnd::Budget;
+                }
+                let topics = SEARCH_TOPICS.min(*budget);
+                *budget -= topics;
+                let found = &mut replay.found;
+                let visit = |message: &Message| found.push_back(message.clone());
+                replay.searched =
+                    self.retained.matches(&replay.filter, &mut replay.cursor, now, topics, visit);
+                fresh = true;
+            }
+        }
+        SliceEnd::Done
+    }
+}
+
+impl Session {
+    fn offer_retained(&mut self, ledger: &mut Ledger, out: &mut Effects, message: &Message, granted: QoS) {
+        if ledger.acl.may_receive(&self.name, self.username(), message) {
+            self.offer(ledger, out, message, granted.min(message.qos()), true); // [MQTT-3.3.1-8]
+        } else {
+            ledger.counters.drops.add(DropReason::Denied);
+        }
+    }
+
+    /// One that reads is not to be overrun; one that sleeps or is offline takes what its queue takes, and drops the
+    /// rest there.
+    fn has_room_for_replay(&self) -> bool {
+        let Some(outgoing) = &self.outgoing else { return true };
+        match self.flow {
+            Flow::Active => self.credit > 0 && outgoing.queue.is_empty() && outgoing.flight.idle() == 0,
+            Flow::Asleep | Flow::Draining | Flow::Offline => true,
+        }
+    }
+
+    /// The device reads no more for now: what its replay still has goes into the queue, as far as that takes it.
+    pub(super) fn replay_into_queue(&mut self, ledger: &mut Ledger) {
+        if std::mem::take(&mut self.replaying) {
+            ledger.replays_ready.push(self.slot);
+        }
+    }
+
+    /// The replay that waits for room may go on, if there is room.
+    pub(super) fn ask_for_replay(&mut self, ledger: &mut Ledger) {
+        if self.replaying && self.has_room_for_replay() {
+            self.replaying = false;
+            ledger.replays_ready.push(self.slot);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Sleepers: Pause, Drain, Park, Wake, Resume, and what survives a restart.
+use super::*;
+
+fn sleeper(house: &mut House, clean: bool) {
+    house.connect(1, connect_sn("d", clean));
+    house.subscribe(1, "t/#", Q2);
+    house.client(2, "p");
+    house.pause(1, 100);
+}
+
+fn ack_all(house: &mut House, slot: u32) -> Vec<String> {
+    let mut got = Vec::new();
+    loop {
+        let events = house.heard(slot);
+        if events.is_empty() {
+            return got;
+        }
+        for event in events {
+            got.extend(shown(&event));
+            match event {
+                FromBroker::Publish(Delivery { packet_id: Some(id), qos, .. }) => {
+                    house.say(slot, if qos == Q1 { ToBroker::Puback(id) } else { ToBroker::Pubrec(id) });
+                }
+                FromBroker::Pubrel(id) => house.say(slot, ToBroker::Pubcomp(id)),
+                FromBroker::Drained => got.push("drained".into()),
+                FromBroker::Closed(reason) => got.push(format!("{reason:?}")),
+                _other => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sleeper_collects_in_one_burst_what_waited_when_it_woke() {
+    let mut house = House::new();
+    sleeper(&mut house, true);
+    house.publish(2, "t/1", "a", Q1);
+    house.publish(2, "t/2", "b", Q0);
+    house.publish(2, "t/3", "c", Q1);
+    assert_eq!(house.heard(1), []);
+    house.assert_durable();
+    house.say(1, ToBroker::Drain { max: 100 });
+    house.publish(2, "t/4", "late", Q0);
+    assert_eq!(ack_all(&mut house, 1), ["t/1=a/1", "t/2=b/0", "t/3=c/1", "drained"]);
+    house.say(1, ToBroker::Drain { max: 100 });
+    assert_eq!(ack_all(&mut house, 1), ["t/4=late/0", "drained"]);
+    house.say(1, ToBroker::Drain { max: 100 });
+    assert_eq!(ack_all(&mut house, 1), ["drained"]);
+    house.assert_durable();
+}
+
+#[test]
+fn a_burst_ends_after_max_messages_or_when_one_is_given_up() {
+    let mut house = House::new();
+    sleeper(&mut house, false);
+    for n in 0..5 {
+        house.publish(2, &format!("t/{n}"), "x", Q1);
+    }
+    house.say(1, ToBroker::Drain { max: 2 });
+    assert_eq!(ack_all(&mut house, 1), ["t/0=x/1", "t/1=x/1", "drained"]);
+    house.say(1, ToBroker::Drain { max: 2 });
+    let events = house.heard(1);
+    house.say(1, ToBroker::Park(packet_ids(&events)[0]));
+    assert_eq!(ack_all(&mut house, 1), ["drained"]);
+    house.say(1, ToBroker::Drain { max: 2 });
+    assert_eq!(ack_all(&mut house, 1), ["t/2=x/1 dup", "t/3=x/1", "drained"]);
+    house.assert_durable();
+}
+
+#[test]
+fn a_message_given_up_too_often_is_dropped() {
+    let mut house = House::new();
+    sleeper(&mut house, false);
+    house.publish(2, "t/1", "x", Q1);
+    for _ in 0..3 {
+        house.say(1, ToBroker::Drain { max: 9 });
+        let events = house.heard(1);
+        house.say(1, ToBroker::Park(packet_ids(&events)[0]));
+        assert_eq!(house.heard(1), [FromBroker::Drained]);
+    }
+    assert_eq!(house.broker.counters().drops.of(DropReason::GivenUp), 1);
+    house.say(1, ToBroker::Drain { max: 9 });
+    assert_eq!(house.heard(1), [FromBroker::Drained]);
+    assert_eq!(house.broker.status().held_messages, 0);
+}
+
+#[test]
+fn parking_lets_the_next_message_go_on() {
+    let mut house = House::new();
+    house.connect(1, connect_sn("d", false));
+    house.subscribe(1, "#", Q1);
+    house.client(2, "p");
+    for text in ["a", "b", "c"] {
+        house.publish(2, "t", text, Q1);
+    }
+    let events = house.heard(1);
+    assert_eq!(events.iter().filter_map(shown).collect::<Vec<_>>(), ["t=a/1"], "a window of one");
+    house.say(1, ToBroker::Park(packet_ids(&events)[0]));
+    assert_eq!(ack_all(&mut house, 1), ["t=b/1", "t=c/1"]);
+    assert!(house.connect(3, connect_sn("d", false)));
+    assert_eq!(ack_all(&mut house, 3), ["t=a/1 dup"], "tried again at the next attach");
+}
+
+#[test]
+fn the_broker_ends_a_sleep_by_itself_and_publishes_the_will() {
+    for clean in [true, false] {
+        let mut house = House::new();
+        house.client(2, "p");
+        house.subscribe(2, "will", Q1);
+        let will = ConnectWill::Set(will("will", "gone", Q1, false));
+        house.connect(1, Connect { will, ..connect_sn("d", clean) });
+        house.pause(1, 100);
+        house.pass(Duration::from_secs(99));
+        assert_eq!(house.heard(1), []);
+        house.say(1, ToBroker::Drain { max: 1 });
+        house.pass(Duration::from_secs(99));
+        assert_eq!(house.heard(1), [FromBroker::Drained], "the time starts anew after a burst");
+        house.pass(Duration::from_secs(1));
+        assert_eq!(house.heard(1), [FromBroker::Closed(CloseReason::SleepExpired)]);
+        assert_eq!(house.messages(2), ["will=gone/1"]);
+        assert_eq!(house.broker.status().sessions, if clean { 1 } else { 2 });
+        house.assert_durable();
+    }
+}
+
+#[test]
+fn a_sleep_ends_after_a_restart_too_with_its_full_time() {
+    let mut house = House::new();
+    let stored = ConnectWill::Set(will("will", "gone", Q1, true));
+    house.connect(1, Connect { will: stored, ..connect_sn("d", true) });
+    house.subscribe(1, "t", Q1);
+    house.pause(1, 100);
+    house.client(2, "p");
+    house.publish(2, "t", "kept", Q1);
+    house.pass(Duration::from_secs(90));
+    let mut later = House::around(house.replayed());
+    later.now = house.now;
+    later.broker.restored_events(&mut later.out);
+    let (link, FromBroker::Restored(restored)) = &later.out.events[0] else { panic!("{:?}", later.out) };
+    assert_eq!(link.frontend, FrontendId::MqttSn);
+    assert_eq!((restored.asleep, restored.queued), (Some(Duration::from_secs(100)), 1));
+    later.pass(Duration::from_secs(99));
+    assert_eq!(later.broker.status().sessions, 1);
+    later.pass(Duration::from_secs(1));
+    assert_eq!(later.broker.status().sessions, 0, "a clean one ends");
+    assert_eq!(later.broker.status().retained, 1, "the will went out");
+}
+
+#[test]
+fn resume_finds_the_sleeper_from_a_new_place() {
+    let mut house = House::new();
+    sleeper(&mut house, true);
+    house.publish(2, "t/1", "a", Q2);
+    house.say(2, ToBroker::Pubrel(pid(1)));
+    let resume = |id: &str| {
+        let (name, credentials) = (name(id), Credentials::default());
+        ToBroker::Resume(Box::new(Resume { name, window: 1, credit: 1000, credentials }))
+    };
+    house.say(5, resume("d"));
+    assert_eq!(house.heard(1), [FromBroker::Closed(CloseReason::TakenOver)]);
+    assert!(matches!(house.heard(5)[..], [FromBroker::Connack { session_present: true, .. }]));
+    house.say(5, ToBroker::Drain { max: 10 });
+    assert_eq!(ack_all(&mut house, 5), ["t/1=a/2", "drained"]);
+    house.say(6, resume("nobody"));
+    assert_eq!(house.heard(6), [FromBroker::Refused(RefuseReason::NoSession)]);
+    house.say(5, ToBroker::Wake);
+    house.say(7, resume("d"));
+    assert_eq!(house.heard(7), [FromBroker::Refused(RefuseReason::NoSession)], "it is awake");
+    house.publish(2, "t/2", "b", Q0);
+    assert_eq!(house.messages(5), ["t/2=b/0"]);
+}
+
+#[test]
+fn what_was_in_flight_at_the_pause_is_repeated_at_the_wake_up() {
+    let mut house = House::new();
+    house.connect(1, connect_sn("d", false));
+    house.subscribe(1, "t", Q2);
+    house.client(2, "p");
+    house.publish(2, "t", "a", Q2);
+    house.say(2, ToBroker::Pubrel(pid(1)));
+    let first = house.heard(1);
+    let id = packet_ids(&first)[0];
+    house.pause(1, 10);
+    house.say(1, ToBroker::Drain { max: 5 });
+    let again = house.heard(1);
+    assert_eq!(packet_ids(&again), [id]);
+    assert_eq!(again.iter().filter_map(shown).collect::<Vec<_>>(), ["t=a/2 dup"]);
+    house.say(1, ToBroker::Pubrec(id));
+    assert_eq!(house.heard(1), [FromBroker::Pubrel(id)]);
+    house.pause(1, 10); // before PUBCOMP
+    house.say(1, ToBroker::Drain { max: 0 });
+    assert_eq!(house.heard(1), [FromBroker::Pubrel(id)], "no message, so not bound by max");
+    house.say(1, ToBroker::Pubcomp(id));
+    assert_eq!(house.heard(1), [FromBroker::Drained]);
+    house.assert_durable();
+}
+
+#[test]
+fn a_clean_device_awake_at_the_crash_is_not_brought_back() {
+    let mut house = House::new();
+    sleeper(&mut house, true);
+    house.say(1, ToBroker::Wake);
+    house.assert_durable();
+    let mut later = House::around(house.replayed());
+    assert_eq!(later.broker.status().sessions, 0);
+    later.broker.restored_events(&mut later.out);
+    assert!(matches!(later.out.records[..], [Record::SessionEnded { .. }]), "{:?}", later.out.records);
+}
+
+#[test]
+fn requests_of_a_sleeper_are_answered_and_leave_it_asleep() {
+    let mut house = House::new();
+    sleeper(&mut house, false);
+    house.publish(1, "t/own", "x", Q1);
+    assert_eq!(house.heard(1), [FromBroker::Puback { packet_id: pid(1), outcome: PublishOutcome::Accepted }]);
+    house.unsubscribe(1, "t/#");
+    house.say(1, ToBroker::Drain { max: 9 });
+    assert_eq!(ack_all(&mut house, 1), ["t/own=x/1", "drained"]);
+}
