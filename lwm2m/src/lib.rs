@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod coap;
 pub mod content;
 pub mod limits;
 pub mod path;

@@ -87,3 +87,74 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
     out
 }
+
+// ---- CoAP transmission parameters (RFC 7252 §4.8, §4.8.2), in milliseconds where they are times ----
+
+/// First time-out of a Confirmable message, before the random share.
+pub const ACK_TIMEOUT_MS: u64 = 2_000;
+/// The first time-out is drawn between ACK_TIMEOUT and this (ACK_RANDOM_FACTOR 1.5).
+pub const ACK_TIMEOUT_LONGEST_MS: u64 = 3_000;
+/// Retransmissions of a Confirmable message; then the exchange fails with a time-out.
+pub const MAX_RETRANSMIT: u8 = 4;
+/// A message id is remembered, and not used again, for this long.
+pub const EXCHANGE_LIFETIME_MS: u64 = 247_000;
+/// The same for Non-confirmable messages.
+pub const NON_LIFETIME_MS: u64 = 145_000;
+/// Longest random delay before the answer to a group request.
+pub const DEFAULT_LEISURE_MS: u64 = 5_000;
+/// A notification counts as newer than the last one after this, whatever its number (RFC 7641 §3.4).
+pub const OBSERVE_FRESH_MS: u64 = 128_000;
+
+// ---- CoAP bounds ----
+
+/// Options in one message. A Register has about ten; more than this is rejected as malformed, since every option
+/// costs more memory than wire.
+pub const OPTIONS_PER_MESSAGE_MAX: usize = 128;
+/// Remembered messages of one peer (as Californium). Beyond: the peer's oldest goes, counted.
+pub const REMEMBERED_PER_PEER_MAX: u32 = 64;
+/// Bytes of all remembered messages with their replies. Beyond: the oldest go, counted.
+pub const REMEMBERED_BYTES_MAX: usize = 32 << 20;
+/// Body taken together from Block1 or Block2. Beyond: 4.13, or the request fails as too large.
+pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// The most that one request may raise its own limit to (a firmware image).
+pub const BODY_BYTES_OVERRIDE_MAX: usize = 4 << 20;
+/// Bytes of all unfinished bodies. Beyond: the oldest is dropped, counted.
+pub const PENDING_BODY_BYTES_MAX: usize = 8 << 20;
+/// Requests of ours that wait or run for one peer. The queue proper is the device's session; this only has to
+/// take what is on its way. Beyond: the caller gets an error.
+pub const REQUESTS_PER_PEER_MAX: usize = 16;
+/// Exchanges of ours for all peers. Beyond: the caller gets an error.
+pub const EXCHANGES_MAX: usize = 262_144;
+/// Requests of peers that wait for our answer. Beyond: 5.03.
+pub const UNANSWERED_MAX: usize = 16_384;
+/// Requests of one peer that wait for our answer. Beyond: 5.03.
+pub const UNANSWERED_PER_PEER_MAX: u16 = 16;
+/// A request not answered within this gets an empty Acknowledgement, so that the peer does not repeat it.
+pub const PIGGYBACK_WINDOW_MS: u64 = 1_000;
+/// A request of a peer not answered by us within this gets 5.03, counted: it would be our fault.
+pub const ANSWER_TIMEOUT_MS: u64 = 60_000;
+/// A response not come within this after the empty Acknowledgement: the request fails. wakaama acknowledges
+/// FETCH and never answers; EXCHANGE_LIFETIME would be too long to wait for people.
+pub const RESPONSE_TIMEOUT_MS: u64 = 60_000;
+/// Further rounds of retransmission for a block in the middle of a transfer. Beyond: the transfer fails with a
+/// time-out.
+pub const BLOCK_ROUNDS_MAX: u8 = 2;
+/// Observations held at all peers. Beyond: the response is delivered, later notifications are rejected.
+pub const OBSERVATIONS_MAX: usize = 1_000_000;
+/// Notifications delivered per second and observation. Beyond: acknowledged and dropped, counted.
+pub const NOTIFICATIONS_PER_SECOND_MAX: u16 = 100;
+/// Bytes of a request kept with its observation, to fetch the later blocks of a notification. Beyond: the request
+/// is refused.
+pub const OBSERVE_REQUEST_BYTES_MAX: usize = 1_024;
+/// Resets, self-made error replies and Echo challenges per second to strangers.
+pub const ERROR_REPLIES_PER_SECOND: u32 = 1_000;
+/// The same to one /24 (IPv4) or /56 (IPv6).
+pub const ERROR_REPLIES_PER_PREFIX_PER_SECOND: u32 = 10;
+/// Buckets for prefixes: a fixed table, 16 bytes each; prefixes that meet in one bucket share it.
+pub const ERROR_REPLY_BUCKETS: usize = 4_096;
+/// Bytes that may go to an unvalidated address for each byte received from it (RFC 9175 §2.6, RFC 9000 §8.1).
+pub const AMPLIFICATION_MAX: u32 = 3;
+/// An Echo value is good for one to two of these.
+pub const ECHO_WINDOW_MS: u64 = 60_000;
+/// Timers run in one call; the rest follow in the next, which is due at once.
+pub const TIMERS_PER_CALL: usize = 4_096;
