@@ -51,15 +51,6 @@ pub enum Change {
     Sleep(Sleep),
 }
 
-/// What a memo holds.
-#[derive(Debug)]
-pub struct Restored {
-    /// The topics; none of them marked as known.
-    pub registry: Registry,
-    /// The last sleep.
-    pub sleep: Option<Sleep>,
-}
-
 /// What to tell the broker for a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
@@ -70,9 +61,11 @@ pub enum Update {
 }
 
 impl Registry {
-    /// The memo update for `change`, which the registry already shows. `sleep` is the last sleep, for when
-    /// the memo is written whole.
-    pub fn memo_update(&mut self, change: Change, sleep: Option<Sleep>) -> Update {
+    /// The memo update for `change`, which the registry already shows (but for a sleep, which is noted here).
+    pub fn memo_update(&mut self, change: Change) -> Update {
+        if let Change::Sleep(sleep) = change {
+            self.sleep = Some(sleep);
+        }
         let mut octets = Vec::with_capacity(48);
         if self.memo_bytes == 0 {
             self.write_header(&mut octets);
@@ -81,7 +74,7 @@ impl Registry {
         let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
         self.memo_bytes = self.memo_bytes.saturating_add(length);
         if self.memo_bytes > COMPACT_FROM {
-            let whole = self.whole_memo(sleep);
+            let whole = self.whole_memo();
             let whole_length = u32::try_from(whole.len()).unwrap_or(u32::MAX);
             if self.memo_bytes / 2 > whole_length {
                 self.memo_bytes = whole_length;
@@ -92,7 +85,7 @@ impl Registry {
     }
 
     /// The whole memo.
-    pub fn whole_memo(&self, sleep: Option<Sleep>) -> Vec<u8> {
+    pub fn whole_memo(&self) -> Vec<u8> {
         let mut octets = Vec::new();
         self.write_header(&mut octets);
         for entry in self.iter() {
@@ -101,20 +94,20 @@ impl Registry {
         for subscription in self.typed() {
             self.write_change(Change::Subscribed(*subscription), &mut octets);
         }
-        if let Some(sleep) = sleep {
+        if let Some(sleep) = self.sleep {
             self.write_change(Change::Sleep(sleep), &mut octets);
         }
         octets
     }
 
     /// Reads a memo. An empty one, or one of an unknown version, gives an empty registry with `offset`.
-    /// At most `max` topics and as many other subscriptions are taken.
-    pub fn from_memo(memo: &[u8], offset: u16, max: usize, names: &mut NameCache) -> Restored {
+    /// At most `max` topics and as many other subscriptions are taken; none of the topics is marked as known.
+    pub fn from_memo(memo: &[u8], offset: u16, max: usize, names: &mut NameCache) -> Registry {
         let Some((first, mut rest)) = read_header(memo) else {
-            return Restored { registry: Registry::new(offset), sleep: None };
+            return Registry::new(offset);
         };
-        let mut restored = Restored { registry: Registry::starting_at(first), sleep: None };
-        restored.registry.memo_bytes = u32::try_from(memo.len()).unwrap_or(u32::MAX);
+        let mut restored = Registry::starting_at(first);
+        restored.memo_bytes = u32::try_from(memo.len()).unwrap_or(u32::MAX);
         while let Some((kind, body, after)) = read_change(rest) {
             rest = after;
             restored.apply(kind, body, max, names);
@@ -152,38 +145,36 @@ impl Registry {
             }
         }
     }
-}
 
-impl Restored {
     fn apply(&mut self, kind: u8, body: &[u8], max: usize, names: &mut NameCache) {
         let pair = <[u8; 2]>::try_from(body).ok();
         match kind {
             TOPIC => {
                 if let Some((id, client_made, name)) = read_topic(body)
-                    && (self.registry.len() < max || self.registry.by_id(id).is_some())
+                    && (self.len() < max || self.by_id(id).is_some())
                 {
-                    self.registry.restore(names.share(name), id, client_made);
+                    self.restore(names.share(name), id, client_made);
                 }
             }
             PREDEFINED | PREDEFINED_GONE => {
                 let Some(pair) = pair else { return };
                 let subscription = TypedSubscription::Predefined(u16::from_be_bytes(pair));
-                self.subscribe(subscription, kind == PREDEFINED, max);
+                self.restore_typed(subscription, kind == PREDEFINED, max);
             }
             SHORT | SHORT_GONE => {
                 let Some(pair) = pair else { return };
-                self.subscribe(TypedSubscription::Short(pair), kind == SHORT, max);
+                self.restore_typed(TypedSubscription::Short(pair), kind == SHORT, max);
             }
             SLEEP => self.sleep = read_sleep(body).or(self.sleep),
             _unknown => {} // written by a later version of ours
         }
     }
 
-    fn subscribe(&mut self, subscription: TypedSubscription, there: bool, max: usize) {
+    fn restore_typed(&mut self, subscription: TypedSubscription, there: bool, max: usize) {
         if there {
-            self.registry.add_typed(subscription, max);
+            self.add_typed(subscription, max);
         } else {
-            self.registry.remove_typed(subscription);
+            self.remove_typed(subscription);
         }
     }
 }
@@ -241,7 +232,7 @@ mod tests {
     use super::super::Origin;
     use super::*;
 
-    fn read(memo: &[u8]) -> Restored {
+    fn read(memo: &[u8]) -> Registry {
         Registry::from_memo(memo, 9, 1000, &mut NameCache::default())
     }
 
@@ -253,7 +244,7 @@ mod tests {
     fn appended_changes_give_back_the_registry() {
         let mut registry = Registry::new(5);
         let mut memo = Vec::new();
-        let mut note = |registry: &mut Registry, change| match registry.memo_update(change, None) {
+        let mut note = |registry: &mut Registry, change| match registry.memo_update(change) {
             Update::Append(octets) => memo.extend(octets),
             Update::Replace(octets) => memo = octets,
         };
@@ -273,20 +264,20 @@ mod tests {
         note(&mut registry, Change::Sleep(sleep));
 
         let restored = read(&memo);
-        assert_eq!(contents(&restored.registry), contents(&registry));
-        assert_eq!(restored.registry.typed(), registry.typed());
-        assert_eq!(restored.sleep, Some(sleep));
-        assert!(restored.registry.iter().all(|entry| !entry.is_known()));
-        let whole = read(&registry.whole_memo(Some(sleep)));
-        assert_eq!(contents(&whole.registry), contents(&registry));
-        assert_eq!(whole.sleep, Some(sleep));
+        assert_eq!(contents(&restored), contents(&registry));
+        assert_eq!(restored.typed(), registry.typed());
+        assert_eq!(restored.sleep(), Some(sleep));
+        assert!(restored.iter().all(|entry| !entry.is_known()));
+        let whole = read(&registry.whole_memo());
+        assert_eq!(contents(&whole), contents(&registry));
+        assert_eq!(whole.sleep(), Some(sleep));
     }
 
     #[test]
     fn ids_go_on_after_a_restart_where_they_ended() {
         let mut registry = Registry::new(5);
         registry.register(&Arc::from("a"), Origin::Client, 10, |_| false).expect("room");
-        let mut restored = read(&registry.whole_memo(None)).registry;
+        let mut restored = read(&registry.whole_memo());
         assert_eq!(restored.register(&Arc::from("b"), Origin::Client, 10, |_| false), Ok((1031, true)));
         assert_eq!(restored.by_name("a").map(Entry::id), Some(1030));
     }
@@ -299,7 +290,7 @@ mod tests {
         let mut memo = Vec::new();
         for seconds in 0..2000 {
             let sleep = Sleep { seconds, ip: None };
-            match registry.memo_update(Change::Sleep(sleep), Some(sleep)) {
+            match registry.memo_update(Change::Sleep(sleep)) {
                 Update::Append(octets) => memo.extend(octets),
                 Update::Replace(octets) => {
                     memo = octets;
@@ -307,7 +298,7 @@ mod tests {
                 }
             }
             longest = longest.max(memo.len());
-            assert_eq!(read(&memo).sleep, Some(sleep));
+            assert_eq!(read(&memo).sleep(), Some(sleep));
         }
         assert!(replaced > 0 && longest <= 1100, "{replaced} times, {longest} octets");
     }
@@ -315,21 +306,21 @@ mod tests {
     #[test]
     fn broken_memos_give_what_can_be_read() {
         for memo in [&b""[..], b"\x01", b"\x02\x04\x01", b"\x01\xff\xff\x01"] {
-            assert!(read(memo).registry.is_empty());
+            assert!(read(memo).is_empty());
         }
-        assert_eq!(read(b"").registry.first(), 1034);
+        assert_eq!(read(b"").first(), 1034);
         // an unknown kind, a topic with id 0, one with a wildcard, a good one, a cut one
         let memo = b"\x01\x04\x01\x77\x00\x01x\x01\x00\x04\x00\x00\x01a\x01\x00\x04\x04\x01\x01+\x01\x00\x04\x04\x02\x01b\x01\x00\x09\x04";
-        assert_eq!(contents(&read(memo).registry), [(1026, "b".to_owned(), true)]);
+        assert_eq!(contents(&read(memo)), [(1026, "b".to_owned(), true)]);
     }
 
     proptest! {
         #[test]
         fn reading_is_total_and_bounded(memo in proptest::collection::vec(any::<u8>(), 0..400), max in 0..5usize) {
             let restored = Registry::from_memo(&memo, 0, max, &mut NameCache::default());
-            prop_assert!(restored.registry.len() <= max && restored.registry.typed().len() <= max);
-            let again = read(&restored.registry.whole_memo(restored.sleep));
-            prop_assert_eq!(contents(&again.registry), contents(&restored.registry));
+            prop_assert!(restored.len() <= max && restored.typed().len() <= max);
+            let again = read(&restored.whole_memo());
+            prop_assert_eq!(contents(&again), contents(&restored));
         }
 
         #[test]
@@ -338,13 +329,13 @@ mod tests {
             for name in ["a", "b/c", "dd", "e"] {
                 registry.register(&Arc::from(name), Origin::Client, 10, |_| false).expect("room");
             }
-            let mut memo = registry.whole_memo(Some(Sleep { seconds: 1, ip: None }));
+            let mut memo = registry.whole_memo();
             for (at, octet) in flips {
                 if let Some(place) = memo.get_mut(at) {
                     *place = octet;
                 }
             }
-            let restored = read(&memo).registry;
+            let restored = read(&memo);
             for entry in restored.iter() {
                 prop_assert_eq!(restored.by_id(entry.id()).map(Entry::id), Some(entry.id()));
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::TypedSubscription;
+use super::{TypedSubscription, memo::Sleep};
 use core::hash::BuildHasher;
 
 /// First normal id: those below are for predefined ones.
@@ -94,6 +94,7 @@ pub struct Registry {
     used: u16,
     /// Bytes of memo written so far, to know when a whole one is due.
     pub(super) memo_bytes: u32,
+    pub(super) sleep: Option<Sleep>,
 }
 
 impl Registry {
@@ -104,12 +105,25 @@ impl Registry {
 
     pub(super) fn starting_at(first: u16) -> Self {
         let first = first.clamp(FIRST_ID, LAST_ID);
-        Registry { entries: Vec::new(), index: None, typed: Vec::new(), first, used: 0, memo_bytes: 0 }
+        Registry {
+            entries: Vec::new(),
+            index: None,
+            typed: Vec::new(),
+            first,
+            used: 0,
+            memo_bytes: 0,
+            sleep: None,
+        }
     }
 
     /// Where this session's ids begin.
     pub fn first(&self) -> u16 {
         self.first
+    }
+
+    /// How the client went to sleep last, if it ever did.
+    pub fn sleep(&self) -> Option<Sleep> {
+        self.sleep
     }
 
     /// Number of topics.
@@ -225,6 +239,13 @@ impl Registry {
     pub fn mark_all_unknown(&mut self) {
         for entry in &mut self.entries {
             entry.flags &= !(KNOWN | REJECTED);
+        }
+    }
+
+    /// Ids are not registered again after a reconnect: the client is trusted to know them all, until it says no.
+    pub fn mark_all_known(&mut self) {
+        for entry in &mut self.entries {
+            entry.flags |= KNOWN;
         }
     }
 

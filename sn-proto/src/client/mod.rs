@@ -1,0 +1,265 @@
+//! One client: its state and the parts that it has only while it needs them.
+
+pub mod state;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use broker_core::frontend::Address;
+use broker_core::link::Delivery;
+use broker_core::wheel::Timer;
+use broker_core::{Instant, PacketId, QoS};
+
+use crate::topics::{Registry, TypedSubscription};
+
+pub use state::{Column, Rule, State, Weight, rule, weight};
+
+/// How a client is reached: an address and, behind a forwarder, a node id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The peer's address, and the listener and local address that it used.
+    pub address: Address,
+    /// Wireless node id.
+    pub node: Option<Box<[u8]>>,
+}
+
+impl Route {
+    /// The borrowed form.
+    pub fn as_ref(&self) -> RouteRef<'_> {
+        RouteRef { address: self.address, node: self.node.as_deref() }
+    }
+}
+
+/// A [`Route`] that borrows the node id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RouteRef<'a> {
+    /// As in [`Route`].
+    pub address: Address,
+    /// As in [`Route`].
+    pub node: Option<&'a [u8]>,
+}
+
+impl RouteRef<'_> {
+    /// An owned copy.
+    pub fn to_route(self) -> Route {
+        Route { address: self.address, node: self.node.map(Box::from) }
+    }
+}
+
+/// One client with an entry here. Everything that most clients lack most of the time is boxed.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) name: Arc<str>,
+    pub(crate) route: Route,
+    /// Proven by the transport when it connected.
+    pub(crate) identity: Option<Arc<str>>,
+    /// When it was last heard: its keep-alive counts from here.
+    pub(crate) heard: Instant,
+    /// Its earliest deadline.
+    pub(crate) timer: Timer,
+    pub(crate) topics: Option<Box<Registry>>,
+    pub(crate) outgoing: Option<Box<Outgoing>>,
+    pub(crate) incoming: Option<Box<Incoming>>,
+    pub(crate) handshake: Option<Box<Handshake>>,
+    /// Octets that may still be sent to an address that is not validated; below zero by one message at most.
+    pub(crate) guard_credit: i32,
+    /// Keep-alive in seconds, 0 for none.
+    pub(crate) keep_alive: u16,
+    /// Duration of its sleep in seconds.
+    pub(crate) sleep: u16,
+    /// MsgId of the next REGISTER.
+    pub(crate) next_msg_id: u16,
+    pub(crate) state: State,
+    /// What an answer to Connect or Resume is for.
+    pub(crate) intent: Intent,
+    /// The broker knows this client's present link.
+    pub(crate) linked: bool,
+    /// `route` is where it is, not only where it was.
+    pub(crate) routed: bool,
+    /// CleanSession of its last CONNECT.
+    pub(crate) clean: bool,
+    /// Nothing but copies of its CONNECT was handled since the last CONNACK.
+    pub(crate) fresh: bool,
+    /// The last CONNACK ended a will handshake.
+    pub(crate) prompted: bool,
+    /// Its address was validated, or needs not be.
+    pub(crate) validated: bool,
+    /// The broker has nothing more for this wake-up; PINGRESP waits for a REGACK.
+    pub(crate) drained: bool,
+    /// The guard has asked this address for a REGACK.
+    pub(crate) probed: bool,
+}
+
+impl Client {
+    pub(crate) fn new(name: Arc<str>, route: Route, now: Instant, state: State) -> Self {
+        Client {
+            name,
+            route,
+            identity: None,
+            heard: now,
+            timer: Timer::new(),
+            topics: None,
+            outgoing: None,
+            incoming: None,
+            handshake: None,
+            guard_credit: 0,
+            keep_alive: 0,
+            sleep: 0,
+            next_msg_id: 0,
+            state,
+            intent: Intent::Connect,
+            linked: false,
+            routed: true,
+            clean: false,
+            fresh: false,
+            prompted: false,
+            validated: false,
+            drained: false,
+            probed: false,
+        }
+    }
+
+    pub(crate) fn outgoing(&mut self) -> &mut Outgoing {
+        self.outgoing.get_or_insert_default()
+    }
+
+    pub(crate) fn incoming(&mut self) -> &mut Incoming {
+        self.incoming.get_or_insert_default()
+    }
+
+    /// Gives the memory of parts back that hold nothing.
+    pub(crate) fn tidy(&mut self) {
+        if self.outgoing.as_ref().is_some_and(|outgoing| outgoing.is_idle()) {
+            self.outgoing = None;
+        }
+        if self.incoming.as_ref().is_some_and(|incoming| incoming.is_idle()) {
+            self.incoming = None;
+        }
+    }
+}
+
+/// What was asked of the broker, and so what its answer leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// CONNECT: CONNACK follows.
+    Connect,
+    /// PINGREQ of a sleeper whose link was not here: its messages and PINGRESP follow.
+    Wake,
+    /// CONNECT of a sleeper whose link was not here: its sleep ends, CONNACK follows.
+    EndSleep,
+}
+
+/// A will handshake, on its own or beside a live session (MQTT-SN §6.3).
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    /// The CONNECT had the will flag. Without it this only holds a CONNECT that waits for its session.
+    pub(crate) will: bool,
+    pub(crate) clean: bool,
+    pub(crate) keep_alive: u16,
+    /// The will topic, once it has come: it stays valid when CONNECT is repeated.
+    pub(crate) topic: Option<WillTopicOwned>,
+    pub(crate) deadline: Instant,
+}
+
+/// A will topic that was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WillTopicOwned {
+    pub(crate) topic: Box<str>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+}
+
+/// What is on its way to the client.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    /// The QoS 1/2 message in flight.
+    pub(crate) flight: Option<InFlight>,
+    /// The REGISTER in flight.
+    pub(crate) register: Option<Registering>,
+    /// Credit that goes back to the broker when these are done, or after one Tretry.
+    pub(crate) held_credit: u32,
+}
+
+impl Outgoing {
+    fn is_idle(&self) -> bool {
+        self.flight.is_none() && self.register.is_none() && self.held_credit == 0
+    }
+}
+
+/// A QoS 1/2 message in flight to the client.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) packet: PacketId,
+    pub(crate) stage: Stage,
+    /// The message; none when only PUBREL is left to be said.
+    pub(crate) delivery: Option<Delivery>,
+    /// How often this stage was sent.
+    pub(crate) tries: u8,
+    /// How often the client said that it does not know the topic id.
+    pub(crate) registered_anew: u8,
+    /// It was sent in this session before.
+    pub(crate) dup: bool,
+    pub(crate) due: Instant,
+}
+
+/// What is awaited for a message in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The REGACK of this topic id.
+    Register(u16),
+    /// PUBACK or PUBREC.
+    Publish,
+    /// The broker's word after PUBREC.
+    Received,
+    /// PUBCOMP.
+    Release,
+}
+
+/// A REGISTER in flight to the client.
+#[derive(Debug)]
+pub(crate) struct Registering {
+    pub(crate) topic_id: u16,
+    pub(crate) msg_id: u16,
+    pub(crate) tries: u8,
+    pub(crate) due: Instant,
+    /// The broker has the id in the memo, so that it may be said.
+    pub(crate) stored: bool,
+    /// The QoS 0 message that waits for it.
+    pub(crate) waiting: Option<Delivery>,
+}
+
+/// What came from the client and is not finished.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    /// Requests that the broker has not answered, oldest first.
+    pub(crate) pending: VecDeque<Pending>,
+    /// QoS 2 messages that wait for PUBREL: MsgId and hash.
+    pub(crate) open: Vec<(u16, u32)>,
+    /// QoS 2 messages released lately: MsgId, hash, and until when they are remembered.
+    pub(crate) released: VecDeque<(u16, u32, Instant)>,
+    /// The QoS 2 message that the broker has as packet 65535 came with MsgId 0.
+    pub(crate) zero_is_65535: bool,
+}
+
+impl Incoming {
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.open.is_empty() && self.released.is_empty()
+    }
+}
+
+/// A request that the broker has not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// PUBLISH QoS 1 or 2.
+    Publish { packet: PacketId, topic_id: u16, msg_id: u16 },
+    /// SUBSCRIBE.
+    Subscribe { msg_id: u16, topic_id: u16, typed: Option<TypedSubscription>, added: bool },
+    /// WILLTOPICUPD.
+    WillTopic,
+    /// WILLMSGUPD.
+    WillMessage,
+    /// The will of a CONNECT that ends a sleep.
+    EndSleep,
+    /// PUBREL of a QoS 2 message that the client was told is refused: nobody waits for its PUBCOMP.
+    Refused(PacketId),
+}

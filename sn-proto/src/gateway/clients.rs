@@ -1,0 +1,200 @@
+//! The table of clients: found by ClientId, which is who they are, and by route, which is only where they are.
+
+use core::hash::BuildHasher;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use slab::Slab;
+
+use crate::client::{Client, Route, RouteRef, State};
+
+/// All clients of one front-end.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    slots: Slab<Client>,
+    /// Generation of the link of each slot; outlives the client, so that a stale event is known.
+    generations: Vec<u16>,
+    by_name: HashTable<u32>,
+    by_route: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    handshakes: usize,
+    /// Clients behind each forwarder.
+    nodes: BTreeMap<IpAddr, usize>,
+}
+
+impl Clients {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Clients in a handshake or waiting for the broker, which have no session yet.
+    pub(crate) fn handshakes(&self) -> usize {
+        self.handshakes
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Client)> {
+        self.slots.iter().map(|(slot, client)| (slot_number(slot), client))
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> Option<&Client> {
+        self.slots.get(slot as usize)
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Client> {
+        self.slots.get_mut(slot as usize)
+    }
+
+    pub(crate) fn generation(&self, slot: u32) -> u16 {
+        self.generations.get(slot as usize).copied().unwrap_or(0)
+    }
+
+    /// A new generation for the link of `slot`.
+    pub(crate) fn next_generation(&mut self, slot: u32) -> u16 {
+        match self.generations.get_mut(slot as usize) {
+            Some(generation) => {
+                *generation = generation.wrapping_add(1);
+                *generation
+            }
+            None => 0,
+        }
+    }
+
+    pub(crate) fn by_route(&self, route: RouteRef<'_>) -> Option<u32> {
+        let hash = self.hasher.hash_one(route);
+        let found = self.by_route.find(hash, |slot| {
+            self.slots.get(*slot as usize).is_some_and(|client| client.route.as_ref() == route)
+        });
+        found.copied()
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(name);
+        let found = self
+            .by_name
+            .find(hash, |slot| self.slots.get(*slot as usize).is_some_and(|client| *client.name == *name));
+        found.copied()
+    }
+
+    /// Adds a client; its route is looked up from now on if it has one, its name only after [`Clients::own_name`].
+    pub(crate) fn insert(&mut self, client: Client) -> u32 {
+        self.handshakes += usize::from(is_handshake(client.state));
+        let routed = client.routed;
+        let slot = self.slots.insert(client);
+        if self.generations.len() <= slot {
+            self.generations.resize(slot + 1, 0);
+        }
+        let slot = slot_number(slot);
+        self.count_node(slot);
+        if routed {
+            self.index_route(slot);
+        }
+        slot
+    }
+
+    /// Takes a client out of the table and all its indexes.
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Client> {
+        self.drop_route(slot);
+        self.drop_name(slot);
+        self.uncount_node(slot);
+        let client = self.slots.try_remove(slot as usize)?;
+        self.handshakes -= usize::from(is_handshake(client.state));
+        Some(client)
+    }
+
+    /// Changes the state of a client.
+    pub(crate) fn set_state(&mut self, slot: u32, state: State) {
+        let Some(client) = self.slots.get_mut(slot as usize) else { return };
+        self.handshakes -= usize::from(is_handshake(client.state));
+        self.handshakes += usize::from(is_handshake(state));
+        client.state = state;
+    }
+
+    /// From now on the name of this client leads to it; whoever had it before no longer does.
+    pub(crate) fn own_name(&mut self, slot: u32) {
+        let Some(name) = self.get(slot).map(|client| client.name.clone()) else { return };
+        if let Some(other) = self.by_name(&name) {
+            if other == slot {
+                return;
+            }
+            self.drop_name(other);
+        }
+        let Clients { slots, by_name, hasher, .. } = self;
+        by_name.insert_unique(hasher.hash_one(&*name), slot, |other| {
+            slots.get(*other as usize).map_or(0, |client| hasher.hash_one(&*client.name))
+        });
+    }
+
+    /// Moves a client to another route. Whoever is there must have been moved away before.
+    pub(crate) fn move_to(&mut self, slot: u32, route: Route) {
+        self.drop_route(slot);
+        self.uncount_node(slot);
+        if let Some(client) = self.slots.get_mut(slot as usize) {
+            client.route = route;
+            client.routed = true;
+            self.count_node(slot);
+            self.index_route(slot);
+        }
+    }
+
+    /// The client is no longer where it was.
+    pub(crate) fn drop_route(&mut self, slot: u32) {
+        let Some(client) = self.slots.get_mut(slot as usize) else { return };
+        client.routed = false;
+        let hash = self.hasher.hash_one(client.route.as_ref());
+        if let Ok(entry) = self.by_route.find_entry(hash, |other| *other == slot) {
+            entry.remove();
+        }
+    }
+
+    /// Clients behind the forwarder at `ip`.
+    pub(crate) fn nodes_at(&self, ip: IpAddr) -> usize {
+        self.nodes.get(&ip).copied().unwrap_or(0)
+    }
+
+    fn count_node(&mut self, slot: u32) {
+        let Some(client) = self.slots.get(slot as usize) else { return };
+        if client.route.node.is_some() {
+            *self.nodes.entry(client.route.address.remote.ip()).or_default() += 1;
+        }
+    }
+
+    fn uncount_node(&mut self, slot: u32) {
+        let Some(client) = self.slots.get(slot as usize) else { return };
+        if client.route.node.is_some() {
+            let ip = client.route.address.remote.ip();
+            if let Some(count) = self.nodes.get_mut(&ip) {
+                *count -= 1;
+                if *count == 0 {
+                    self.nodes.remove(&ip);
+                }
+            }
+        }
+    }
+
+    fn drop_name(&mut self, slot: u32) {
+        let Some(client) = self.slots.get(slot as usize) else { return };
+        let hash = self.hasher.hash_one(&*client.name);
+        if let Ok(entry) = self.by_name.find_entry(hash, |other| *other == slot) {
+            entry.remove();
+        }
+    }
+
+    fn index_route(&mut self, slot: u32) {
+        let Clients { slots, by_route, hasher, .. } = self;
+        let hash_of =
+            |slot: &u32| slots.get(*slot as usize).map_or(0, |client| hasher.hash_one(client.route.as_ref()));
+        by_route.insert_unique(hash_of(&slot), slot, hash_of);
+    }
+}
+
+fn is_handshake(state: State) -> bool {
+    match state {
+        State::Handshake | State::Connecting => true,
+        State::Active | State::Asleep | State::Awake => false,
+    }
+}
+
+fn slot_number(slot: usize) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,384 @@
+//! [`SnGateway`]: the MQTT-SN front-end. Datagrams and broker events in; datagrams and requests out.
+//!
+//! What a message does is in the file named after it; what it means in which state is the table in
+//! [`crate::client::state`]. Nothing is kept here that the broker keeps: messages wait in the session's queue, the
+//! link's credit lets one out at a time, and topic ids are in the session's memo before a client hears of them.
+
+mod clients;
+mod deliver;
+mod discovery;
+mod events;
+mod guard;
+mod memos;
+mod on_ack;
+mod on_connect;
+mod on_disconnect;
+mod on_pingreq;
+mod on_publish;
+mod on_register;
+mod on_subscribe;
+mod on_will;
+mod publish_minus_one;
+mod timeout;
+
+#[cfg(test)]
+mod tests;
+
+use broker_core::frontend::{Actions, Address, Frontend, Peer};
+use broker_core::link::{Credentials, FrontendId};
+use broker_core::wheel::{Due, TICK_BITS_DEFAULT, Wheel};
+use broker_core::{FromBroker, Instant, LinkId, Now, ToBroker};
+
+use crate::client::{Client, Column, Route, RouteRef, Rule, State, Weight, rule, weight};
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::discovery::Discovery;
+use crate::rate::RateLimiter;
+use crate::rng::Rng;
+use crate::topics::NameCache;
+use crate::wire::{Datagram, Envelope, Message, Qos};
+
+use clients::Clients;
+use publish_minus_one::MinusOne;
+
+/// Link slot of the client in slot 0.
+const FIRST_CLIENT_LINK: u32 = publish_minus_one::LINK_SLOT + 1;
+
+/// The MQTT-SN gateway of one worker.
+pub struct SnGateway {
+    config: Config,
+    worker: u8,
+    clients: Clients,
+    wheel: Wheel<u32>,
+    /// Timers that came due, empty between calls.
+    due: Vec<Due<u32>>,
+    rng: Rng,
+    names: NameCache,
+    limiter: RateLimiter,
+    discovery: Discovery,
+    minus_one: MinusOne,
+    counters: Counters,
+}
+
+impl core::fmt::Debug for SnGateway {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SnGateway").field("clients", &self.clients.len()).finish_non_exhaustive()
+    }
+}
+
+/// One datagram being handled.
+struct Turn<'a> {
+    now: Now,
+    peer: &'a Peer,
+    /// Node id, behind a forwarder.
+    node: Option<&'a [u8]>,
+    /// Radius of the encapsulation, behind a forwarder.
+    radius: u8,
+    /// Octets received.
+    received: usize,
+    out: &'a mut Actions,
+}
+
+impl<'a> Turn<'a> {
+    fn route(&self) -> RouteRef<'a> {
+        RouteRef { address: self.peer.address, node: self.node }
+    }
+
+    /// Answers the sender, whoever that is.
+    fn reply(&mut self, message: Message<'_>) {
+        send(self.out, self.route(), message);
+    }
+}
+
+/// Queues `message` for `route`. What is too long for any datagram is not queued.
+fn send(out: &mut Actions, route: RouteRef<'_>, message: Message<'_>) {
+    send_with(out, route.address, None, route.node.map(|node_id| Envelope { radius: 0, node_id }), message);
+}
+
+fn send_with(
+    out: &mut Actions,
+    to: Address,
+    ttl: Option<u8>,
+    envelope: Option<Envelope<'_>>,
+    message: Message<'_>,
+) {
+    out.send_with_ttl(to, ttl, |wire| {
+        // An error leaves nothing in the buffer, and so sends nothing: callers check lengths where it matters.
+        let _too_long = Datagram { envelope, message }.encode(wire);
+    });
+}
+
+impl SnGateway {
+    /// A gateway without clients. `seed` makes its drawn numbers; it must differ from start to start.
+    pub fn new(config: Config, worker: u8, seed: u64) -> Self {
+        SnGateway {
+            limiter: RateLimiter::new(config.rates),
+            discovery: Discovery::new(&config),
+            config,
+            worker,
+            clients: Clients::default(),
+            wheel: Wheel::new(0, TICK_BITS_DEFAULT),
+            due: Vec::new(),
+            rng: Rng::new(seed),
+            names: NameCache::default(),
+            minus_one: MinusOne::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// New settings. Clients stay; what they have agreed on with the old settings stays as well.
+    pub fn handle_config(&mut self, now: Now, config: Config) {
+        self.limiter.set_rates(config.rates);
+        self.discovery.set_config(now.instant, &config);
+        self.config = config;
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Clients that have an entry here, handshakes and known sleepers included.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Name, state and address of every client, for lists.
+    pub fn client_list(&self) -> impl Iterator<Item = (&str, State, &Route)> {
+        self.clients.iter().map(|(_, client)| (&*client.name, client.state, &client.route))
+    }
+
+    /// The link of a client. The first link slot belongs to publishes without a session.
+    fn link(&self, slot: u32) -> LinkId {
+        LinkId {
+            slot: slot + FIRST_CLIENT_LINK,
+            generation: self.clients.generation(slot),
+            frontend: FrontendId::MqttSn,
+            worker: self.worker,
+        }
+    }
+
+    fn request(&self, slot: u32, request: ToBroker, out: &mut Actions) {
+        out.request(self.link(slot), request);
+    }
+
+    /// Sends to a client where it is; nothing when that is not known.
+    fn tell(&self, slot: u32, message: Message<'_>, out: &mut Actions) {
+        if let Some(client) = self.clients.get(slot).filter(|client| client.routed) {
+            send(out, client.route.as_ref(), message);
+        }
+    }
+
+    fn credentials(&self, client: &Client) -> Credentials {
+        Credentials {
+            username: self.config.username.clone(),
+            password: self.config.password.clone(),
+            proven: client.identity.clone(),
+            remote: Some(client.route.address.remote),
+        }
+    }
+
+    /// Forgets a client here; its session is the broker's.
+    fn forget(&mut self, slot: u32) {
+        self.clients.remove(slot);
+    }
+
+    /// Ends a session's link and forgets the client.
+    fn end(&mut self, slot: u32, ending: broker_core::link::Ending, out: &mut Actions) {
+        if self.clients.get(slot).is_some_and(|client| client.linked) {
+            self.request(slot, ToBroker::Disconnect(ending), out);
+        }
+        self.forget(slot);
+    }
+
+    /// DISCONNECT to somebody without a session, if the rate limits allow it.
+    fn disconnect_stranger(&mut self, turn: &mut Turn<'_>) {
+        let ip = turn.peer.address.remote.ip();
+        if self.config.disconnect_unknown && self.limiter.answer(turn.now.instant, ip) {
+            self.counters.strangers_disconnected += 1;
+            turn.reply(Message::Disconnect(None));
+        } else {
+            self.counters.answers_suppressed += 1;
+        }
+    }
+
+    /// A message of a client that has an entry: notes the sign of life, and that a CONNECT is old news.
+    fn note_heard(&mut self, slot: u32, message: &Message<'_>, turn: &mut Turn<'_>) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        client.heard = turn.now.instant;
+        self.credit_guard(slot, turn.received);
+        self.reopen(slot, turn.now, turn.out);
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        match weight(message) {
+            Weight::Opening | Weight::Discovery => {}
+            Weight::Ack => client.fresh = false,
+            Weight::Request => {
+                client.fresh = false;
+                if client.state != State::Handshake {
+                    // The CONNECT that began it was a late copy: the live session goes on (§6.3).
+                    client.handshake = None;
+                }
+            }
+        }
+    }
+
+    fn dispatch(&mut self, turn: &mut Turn<'_>, message: Message<'_>) {
+        let slot = self.clients.by_route(turn.route());
+        let client = slot.and_then(|slot| self.clients.get(slot));
+        let column = client.map_or(Column::Unknown, |client| Column::Known(client.state));
+        let beside = client.is_some_and(|client| client.handshake.is_some());
+        let answers_prompt = matches!(message, Message::WillTopic(_) | Message::WillMsg(_));
+        let verdict = if beside && answers_prompt { Rule::Handle } else { rule(column, &message) };
+        match (verdict, slot) {
+            (Rule::Handle, None) => self.handle_stranger(turn, message),
+            (Rule::Handle, Some(slot)) => {
+                self.note_heard(slot, &message, turn);
+                self.handle(slot, turn, message);
+                self.arm(slot, turn.now.instant);
+            }
+            (Rule::Drop, slot) => {
+                self.counters.out_of_place += 1;
+                // A sleeper's or a connecting client's dropped message is a sign of life all the same.
+                if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) {
+                    client.heard = turn.now.instant;
+                }
+            }
+            (Rule::Disconnect, _) => {
+                self.counters.out_of_place += 1;
+                self.disconnect_stranger(turn);
+            }
+            (Rule::Abort, Some(slot)) => {
+                self.counters.handshakes_abandoned += 1;
+                self.forget(slot);
+                self.disconnect_stranger(turn);
+            }
+            (Rule::Abort, None) => self.counters.out_of_place += 1,
+        }
+    }
+
+    /// A message with a meaning from somebody without an entry.
+    fn handle_stranger(&mut self, turn: &mut Turn<'_>, message: Message<'_>) {
+        match message {
+            Message::Connect(connect) => self.on_connect(None, turn, connect),
+            Message::PingReq(client_id) => self.on_pingreq_of(turn, client_id),
+            Message::Publish(publish) => self.on_publish_minus_one(turn, publish),
+            Message::SearchGw(search) => self.on_searchgw(turn, search),
+            Message::Advertise(advertise) => self.on_advertise(turn, advertise),
+            Message::GwInfo(info) => self.on_gwinfo(turn, info),
+            Message::ConnAck(_)
+            | Message::WillTopicReq
+            | Message::WillTopic(_)
+            | Message::WillMsgReq
+            | Message::WillMsg(_)
+            | Message::Register(_)
+            | Message::RegAck(_)
+            | Message::PubAck(_)
+            | Message::PubComp(_)
+            | Message::PubRec(_)
+            | Message::PubRel(_)
+            | Message::Subscribe(_)
+            | Message::SubAck(_)
+            | Message::Unsubscribe(_)
+            | Message::UnsubAck(_)
+            | Message::PingResp
+            | Message::Disconnect(_)
+            | Message::WillTopicUpd(_)
+            | Message::WillTopicResp(_)
+            | Message::WillMsgUpd(_)
+            | Message::WillMsgResp(_) => self.counters.out_of_place += 1,
+        }
+    }
+
+    /// A message with a meaning from a client.
+    fn handle(&mut self, slot: u32, turn: &mut Turn<'_>, message: Message<'_>) {
+        match message {
+            Message::Connect(connect) => self.on_connect(Some(slot), turn, connect),
+            Message::WillTopic(topic) => self.on_willtopic(slot, turn, topic),
+            Message::WillMsg(octets) => self.on_willmsg(slot, turn, octets),
+            Message::WillTopicUpd(topic) => self.on_willtopicupd(slot, turn, topic),
+            Message::WillMsgUpd(octets) => self.on_willmsgupd(slot, turn, octets),
+            Message::Register(register) => self.on_register(slot, turn, register),
+            Message::RegAck(ack) => self.on_regack(slot, turn, ack),
+            Message::Publish(publish) => match self.has_session(slot) || publish.qos != Qos::MinusOne {
+                true => self.on_publish(slot, turn, publish),
+                false => self.on_publish_minus_one(turn, publish),
+            },
+            Message::PubAck(ack) => self.on_puback(slot, turn, ack),
+            Message::PubRec(msg_id) => self.on_pubrec(slot, turn, msg_id),
+            Message::PubComp(msg_id) => self.on_pubcomp(slot, turn, msg_id),
+            Message::PubRel(msg_id) => self.on_pubrel(slot, turn, msg_id),
+            Message::Subscribe(subscribe) => self.on_subscribe(slot, turn, subscribe),
+            Message::Unsubscribe(unsubscribe) => self.on_unsubscribe(slot, turn, unsubscribe),
+            Message::PingReq(client_id) => self.on_pingreq(slot, turn, client_id),
+            Message::PingResp => {} // heard: that is all it says
+            Message::Disconnect(duration) => self.on_disconnect(slot, turn, duration),
+            Message::SearchGw(search) => self.on_searchgw(turn, search),
+            Message::Advertise(advertise) => self.on_advertise(turn, advertise),
+            Message::GwInfo(info) => self.on_gwinfo(turn, info),
+            Message::ConnAck(_)
+            | Message::WillTopicReq
+            | Message::WillMsgReq
+            | Message::SubAck(_)
+            | Message::UnsubAck(_)
+            | Message::WillTopicResp(_)
+            | Message::WillMsgResp(_) => self.counters.out_of_place += 1,
+        }
+    }
+
+    fn has_session(&self, slot: u32) -> bool {
+        self.clients.get(slot).is_some_and(|client| match client.state {
+            State::Active | State::Asleep | State::Awake => true,
+            State::Handshake | State::Connecting => false,
+        })
+    }
+}
+
+impl Frontend for SnGateway {
+    fn handle_datagram(&mut self, now: Now, from: &Peer, datagram: &[u8], out: &mut Actions) {
+        self.counters.datagrams += 1;
+        if !self.limiter.datagram(now.instant, from.address.remote.ip()) {
+            self.counters.rate_limited += 1;
+            return;
+        }
+        let Datagram { envelope, message } = match Datagram::decode(datagram) {
+            Ok(datagram) => datagram,
+            Err(error) => return self.counters.malformed(error),
+        };
+        let mut turn = Turn {
+            now,
+            peer: from,
+            node: envelope.map(|envelope| envelope.node_id),
+            radius: envelope.map_or(0, |envelope| envelope.radius),
+            received: datagram.len(),
+            out,
+        };
+        if envelope.is_some() && !self.config.is_forwarder(from.address.remote.ip()) {
+            self.counters.not_a_forwarder += 1;
+            return;
+        }
+        if !self.limiter.client(now.instant, turn.route()) {
+            self.counters.rate_limited += 1;
+            return;
+        }
+        // Only discovery is spoken on groups; what else is heard there is not meant for one gateway.
+        if from.group && weight(&message) != Weight::Discovery {
+            self.counters.out_of_place += 1;
+            return;
+        }
+        self.dispatch(&mut turn, message);
+    }
+
+    fn handle_event(&mut self, now: Now, link: LinkId, event: FromBroker, out: &mut Actions) {
+        self.broker_event(now, link, event, out);
+    }
+
+    fn handle_timeout(&mut self, now: Now, out: &mut Actions) {
+        self.timeout(now, out);
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let discovery = self.discovery.next_timeout();
+        let minus_one = self.minus_one.next_timeout(&self.config);
+        [self.wheel.next().map(Instant::from_millis), discovery, minus_one].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,289 @@
+//! PUBLISH and PUBREL from a client, and the broker's answers to them (MQTT-SN §6.6).
+
+use std::sync::Arc;
+
+use broker_core::frontend::Actions;
+use broker_core::link::PublishOutcome;
+use broker_core::topic::TopicNameRef;
+use broker_core::{Instant, Message as AppMessage, Now, PacketId, QoS, ToBroker};
+
+use super::on_will::delivery_qos;
+use super::{SnGateway, Turn};
+use crate::client::Pending;
+use crate::topics::short_name;
+use crate::wire::{Message, PubAck, Publish, Qos, ReturnCode, TopicIdType};
+
+impl SnGateway {
+    /// A PUBLISH of a client with a session. QoS −1 counts as QoS 0 of this client.
+    pub(super) fn on_publish(&mut self, slot: u32, turn: &mut Turn<'_>, publish: Publish<'_>) {
+        match self.published_topic(slot, &publish) {
+            Ok((topic, data)) => self.publish(slot, turn, &publish, &topic, data),
+            Err(code) => self.refuse_publish(turn, &publish, code),
+        }
+        self.note_sleeper(slot, turn.out);
+    }
+
+    /// §6.6: an unknown id is told whatever the QoS; all else is told where somebody waits for an answer.
+    fn refuse_publish(&mut self, turn: &mut Turn<'_>, publish: &Publish<'_>, code: ReturnCode) {
+        let told = match (publish.qos, code) {
+            (Qos::AtLeastOnce | Qos::ExactlyOnce, _) => true,
+            (Qos::AtMostOnce, ReturnCode::InvalidTopicId) => true,
+            (
+                Qos::AtMostOnce,
+                ReturnCode::Accepted
+                | ReturnCode::Congestion
+                | ReturnCode::NotSupported
+                | ReturnCode::Reserved(_),
+            )
+            | (Qos::MinusOne, _) => false,
+        };
+        self.counters.publish_refused += 1;
+        if told {
+            let Publish { topic_id, msg_id, .. } = *publish;
+            turn.reply(Message::PubAck(PubAck { topic_id, msg_id, return_code: code }));
+        }
+    }
+
+    /// The topic and payload of a PUBLISH, or the return code.
+    fn published_topic<'a>(
+        &mut self,
+        slot: u32,
+        publish: &Publish<'a>,
+    ) -> Result<(Arc<str>, &'a [u8]), ReturnCode> {
+        let id = publish.topic_id;
+        let client = self.clients.get_mut(slot).ok_or(ReturnCode::InvalidTopicId)?;
+        let topics = client.topics.as_mut();
+        match publish.topic_id_type {
+            // Ids of both kinds lie in ranges of their own, so a wrong type bit does no harm.
+            TopicIdType::Normal | TopicIdType::Predefined => {
+                if let Some(entry) = topics.as_ref().and_then(|topics| topics.by_id(id)) {
+                    let name = Arc::clone(entry.name());
+                    if let Some(topics) = topics {
+                        topics.mark_known(id);
+                    }
+                    return Ok((name, publish.data));
+                }
+                if let Some(name) = self.config.predefined.topic(Some(&client.name), id) {
+                    return Ok((Arc::clone(name), publish.data));
+                }
+                if publish.qos == Qos::MinusOne
+                    && publish.topic_id_type == TopicIdType::Normal
+                    && self.config.inline_topic_names
+                    && let Some((name, data)) = inline_topic(id, publish.data)
+                {
+                    return Ok((Arc::from(name), data));
+                }
+                Err(ReturnCode::InvalidTopicId)
+            }
+            TopicIdType::Short => {
+                let name = short_name(&id.to_be_bytes()).map(Arc::from);
+                name.map(|name| (name, publish.data)).ok_or(ReturnCode::NotSupported)
+            }
+            TopicIdType::Reserved => Err(ReturnCode::NotSupported),
+        }
+    }
+
+    fn publish(&mut self, slot: u32, turn: &mut Turn<'_>, publish: &Publish<'_>, topic: &str, data: &[u8]) {
+        let qos = delivery_qos(publish.qos).unwrap_or(QoS::AtMostOnce);
+        let message = AppMessage::new(topic, data, qos, publish.retain);
+        let Publish { topic_id, msg_id, dup, .. } = *publish;
+        let packet = match qos {
+            QoS::AtMostOnce => None,
+            // MsgId 0 is no packet id of MQTT's, but clients use it.
+            QoS::AtLeastOnce | QoS::ExactlyOnce => PacketId::new(msg_id).or(PacketId::new(u16::MAX)),
+        };
+        if let Some(packet) = packet {
+            if qos == QoS::ExactlyOnce && self.is_late_copy(slot, msg_id, &message, turn.now.instant) {
+                self.counters.late_copies += 1;
+                return turn.reply(Message::PubRec(msg_id));
+            }
+            if !self.push_pending(slot, Pending::Publish { packet, topic_id, msg_id }) {
+                return self.refuse_publish(turn, publish, ReturnCode::Congestion);
+            }
+            if qos == QoS::ExactlyOnce {
+                self.note_open(slot, msg_id, &message);
+            }
+        }
+        self.request(slot, ToBroker::Publish { packet_id: packet, dup, message }, turn.out);
+    }
+
+    /// UDP may bring a copy of a QoS 2 PUBLISH after its PUBREL; the MsgId alone does not tell, since simple
+    /// clients use one for all.
+    fn is_late_copy(&mut self, slot: u32, msg_id: u16, message: &AppMessage, now: Instant) -> bool {
+        let hash = content_hash(message);
+        let Some(incoming) = self.clients.get_mut(slot).and_then(|client| client.incoming.as_mut()) else {
+            return false;
+        };
+        incoming.released.retain(|(_, _, until)| *until > now);
+        incoming.released.iter().any(|(id, kept, _)| *id == msg_id && *kept == hash)
+    }
+
+    fn note_open(&mut self, slot: u32, msg_id: u16, message: &AppMessage) {
+        let max = self.config.limits.requests_pending_max;
+        let hash = content_hash(message);
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let incoming = client.incoming();
+        incoming.zero_is_65535 = msg_id == 0 || (incoming.zero_is_65535 && msg_id != u16::MAX);
+        // A MsgId that is still open stands for the message that the broker has.
+        if incoming.open.iter().all(|(id, _)| *id != msg_id) && incoming.open.len() < max {
+            incoming.open.push((msg_id, hash));
+        }
+    }
+
+    pub(super) fn on_pubrel(&mut self, slot: u32, turn: &mut Turn<'_>, msg_id: u16) {
+        let until = turn.now.instant + self.config.retry_interval;
+        let kept = self.config.limits.released_ids_max;
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        if let Some(incoming) = client.incoming.as_mut()
+            && let Some(at) = incoming.open.iter().position(|(id, _)| *id == msg_id)
+        {
+            let (id, hash) = incoming.open.swap_remove(at);
+            if incoming.released.len() >= kept {
+                incoming.released.pop_front();
+            }
+            incoming.released.push_back((id, hash, until));
+        }
+        if let Some(packet) = PacketId::new(msg_id).or(PacketId::new(u16::MAX)) {
+            self.request(slot, ToBroker::Pubrel(packet), turn.out);
+        }
+        self.note_sleeper(slot, turn.out);
+    }
+
+    /// The broker has taken, or refused, a QoS 1 message.
+    pub(super) fn broker_puback(
+        &mut self,
+        slot: u32,
+        packet_id: PacketId,
+        outcome: PublishOutcome,
+        out: &mut Actions,
+    ) {
+        let Some((topic_id, msg_id)) = self.take_publish(slot, packet_id) else { return };
+        let return_code = outcome_code(outcome);
+        self.tell(slot, Message::PubAck(PubAck { topic_id, msg_id, return_code }), out);
+    }
+
+    /// The broker has stored, or refused, a QoS 2 message.
+    pub(super) fn broker_pubrec(
+        &mut self,
+        slot: u32,
+        packet_id: PacketId,
+        outcome: PublishOutcome,
+        out: &mut Actions,
+    ) {
+        let Some((topic_id, msg_id)) = self.take_publish(slot, packet_id) else { return };
+        let return_code = outcome_code(outcome);
+        match outcome {
+            PublishOutcome::Accepted => self.tell(slot, Message::PubRec(msg_id), out),
+            PublishOutcome::Denied | PublishOutcome::Quota => {
+                self.tell(slot, Message::PubAck(PubAck { topic_id, msg_id, return_code }), out);
+                if let Some(incoming) = self.clients.get_mut(slot).and_then(|client| client.incoming.as_mut())
+                {
+                    incoming.open.retain(|(id, _)| *id != msg_id);
+                }
+                // What was denied is kept by the broker until its PUBREL, which this client will not send.
+                if outcome == PublishOutcome::Denied && self.push_pending(slot, Pending::Refused(packet_id)) {
+                    self.request(slot, ToBroker::Pubrel(packet_id), out);
+                }
+            }
+        }
+    }
+
+    pub(super) fn broker_pubcomp(&mut self, slot: u32, packet_id: PacketId, now: Now, out: &mut Actions) {
+        let refused = self.take_pending(slot, |pending| match pending {
+            Pending::Refused(packet) => *packet == packet_id,
+            Pending::Publish { .. }
+            | Pending::Subscribe { .. }
+            | Pending::WillTopic
+            | Pending::WillMessage
+            | Pending::EndSleep => false,
+        });
+        if refused.is_some() {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let zero = client.incoming.as_ref().is_some_and(|incoming| incoming.zero_is_65535);
+        let msg_id = if zero && packet_id.get() == u16::MAX { 0 } else { packet_id.get() };
+        self.tell(slot, Message::PubComp(msg_id), out);
+        self.arm(slot, now.instant);
+    }
+
+    fn take_publish(&mut self, slot: u32, packet_id: PacketId) -> Option<(u16, u16)> {
+        let pending = self.take_pending(slot, |pending| match pending {
+            Pending::Publish { packet, .. } => *packet == packet_id,
+            Pending::Subscribe { .. }
+            | Pending::WillTopic
+            | Pending::WillMessage
+            | Pending::EndSleep
+            | Pending::Refused(_) => false,
+        })?;
+        match pending {
+            Pending::Publish { topic_id, msg_id, .. } => Some((topic_id, msg_id)),
+            Pending::Subscribe { .. }
+            | Pending::WillTopic
+            | Pending::WillMessage
+            | Pending::EndSleep
+            | Pending::Refused(_) => None,
+        }
+    }
+
+    /// Notes a request that the broker will answer; false when there are too many.
+    pub(super) fn push_pending(&mut self, slot: u32, pending: Pending) -> bool {
+        let max = self.config.limits.requests_pending_max;
+        let Some(client) = self.clients.get_mut(slot) else { return false };
+        let incoming = client.incoming();
+        if incoming.pending.len() >= max {
+            return false;
+        }
+        incoming.pending.push_back(pending);
+        true
+    }
+
+    /// The oldest request that `wanted` accepts.
+    pub(super) fn take_pending(&mut self, slot: u32, wanted: impl Fn(&Pending) -> bool) -> Option<Pending> {
+        let client = self.clients.get_mut(slot)?;
+        let incoming = client.incoming.as_mut()?;
+        let at = incoming.pending.iter().position(wanted)?;
+        let taken = incoming.pending.remove(at);
+        client.tidy();
+        taken
+    }
+}
+
+fn outcome_code(outcome: PublishOutcome) -> ReturnCode {
+    match outcome {
+        PublishOutcome::Accepted => ReturnCode::Accepted,
+        PublishOutcome::Denied => ReturnCode::NotSupported,
+        PublishOutcome::Quota => ReturnCode::Congestion,
+    }
+}
+
+/// QoS −1 with TopicIdType 00: the TopicId field is the length of the topic name, which precedes the payload.
+///
+/// Deviation: an extension of several clients (MQTT-SN 2.0 appendix C.6), not in 1.2.
+pub(super) fn inline_topic(length: u16, data: &[u8]) -> Option<(&str, &[u8])> {
+    let (name, data) = data.split_at_checked(usize::from(length))?;
+    let name = TopicNameRef::new(core::str::from_utf8(name).ok()?).ok()?;
+    Some((name.as_str(), data))
+}
+
+fn content_hash(message: &AppMessage) -> u32 {
+    let parts = [message.topic_bytes(), &[0], message.payload()];
+    parts
+        .into_iter()
+        .flatten()
+        .fold(0x811c_9dc5, |hash: u32, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inline_topics_must_fit_and_be_topic_names() {
+        assert_eq!(inline_topic(3, b"a/bpayload"), Some(("a/b", &b"payload"[..])));
+        assert_eq!(inline_topic(3, b"a/b"), Some(("a/b", &b""[..])));
+        for (length, data) in [(0, &b"x"[..]), (4, b"a/b"), (0xFFFF, b"ab"), (2, b"a#x"), (2, b"\xff\xffx")] {
+            assert_eq!(inline_topic(length, data), None);
+        }
+    }
+}
