@@ -1,32 +1,31 @@
 //! Filters without wildcards: one hash table by the whole text.
 use super::audience::Subs;
-use super::hash::{Seed, Slot, spread};
-use hashbrown::HashTable;
+use super::hash::Seed;
+use super::probe::Probe;
+use super::text::Text;
 use slab::Slab;
 
+/// Topics up to this long lie inside their entry: most of them, at 48 bytes an entry.
+const INLINE: usize = 38;
+
 struct Exact {
-    topic: Box<str>,
+    topic: Text<INLINE>,
     subs: Subs,
 }
 
 #[derive(Default)]
 pub(super) struct ExactTable {
-    table: HashTable<Slot>,
+    table: Probe,
     entries: Slab<Exact>,
 }
 
 impl ExactTable {
     #[inline]
     pub(super) fn find(&self, topic: &str, seed: &Seed) -> Option<u32> {
-        if self.table.is_empty() {
+        if self.entries.is_empty() {
             return None;
         }
-        let hash = seed.hash32(topic);
-        let found = self.table.find(spread(hash), |slot| {
-            slot.hash == hash
-                && self.entries.get(slot.index as usize).is_some_and(|entry| &*entry.topic == topic)
-        });
-        found.map(|slot| slot.index)
+        self.table.find(seed.hash32(topic), |index| self.entries[index as usize].topic.is(topic))
     }
 
     /// The entry of `topic`, made when there is none; the caller puts a subscriber into it.
@@ -34,18 +33,14 @@ impl ExactTable {
         if let Some(index) = self.find(topic, seed) {
             return index;
         }
-        let index = self.entries.insert(Exact { topic: Box::from(topic), subs: Subs::None }) as u32;
-        let hash = seed.hash32(topic);
-        self.table.insert_unique(spread(hash), Slot { hash, index }, |slot| spread(slot.hash));
+        let index = self.entries.insert(Exact { topic: Text::new(topic), subs: Subs::None }) as u32;
+        self.table.insert(seed.hash32(topic), index);
         index
     }
 
     pub(super) fn remove(&mut self, index: u32, seed: &Seed) {
         let Some(entry) = self.entries.try_remove(index as usize) else { return };
-        let hash = seed.hash32(&entry.topic);
-        if let Ok(slot) = self.table.find_entry(spread(hash), |slot| slot.index == index) {
-            slot.remove();
-        }
+        self.table.remove(seed.hash32(entry.topic.as_str()), index);
         if self.entries.is_empty() {
             *self = ExactTable::default(); // gives the memory of a past crowd back
         }
@@ -68,7 +63,7 @@ impl ExactTable {
     }
 
     pub(super) fn text(&self, index: u32) -> Option<&str> {
-        self.entries.get(index as usize).map(|entry| &*entry.topic)
+        self.entries.get(index as usize).map(|entry| entry.topic.as_str())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -78,5 +73,15 @@ impl ExactTable {
     /// Slots to look at for a listing, free ones among them.
     pub(super) fn slots(&self) -> usize {
         self.entries.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_filter_takes_48_bytes() {
+        assert_eq!(size_of::<Exact>(), 48);
     }
 }

@@ -14,33 +14,23 @@ impl Seed {
         Seed { hasher: seed.rotate_left(32) ^ 0x6A09_E667_F3BC_C908, shared: SharedSeed::from_u64(seed) }
     }
 
-    /// Upper half of the hash of `text`: what a [`Slot`] keeps.
+    /// The hash of a text, folded to what a [`super::probe::Probe`] keeps.
     #[inline]
     pub(super) fn hash32(&self, text: &str) -> u32 {
         let mut hasher = FoldHasher::with_seed(self.hasher, &self.shared);
         hasher.write(text.as_bytes());
-        (hasher.finish() >> 32) as u32
+        fold(hasher.finish())
     }
 
     /// The hash of a pair of numbers.
     #[inline]
-    pub(super) fn mix(&self, a: u32, b: u32) -> u64 {
+    pub(super) fn mix(&self, a: u32, b: u32) -> u32 {
         let pair = u128::from((u64::from(a) << 32 | u64::from(b)) ^ self.hasher);
         let product = pair * 0x9FB2_1C65_1E98_DF25_u128;
-        (product >> 64) as u64 ^ product as u64
+        fold((product >> 64) as u64 ^ product as u64)
     }
 }
 
-/// An entry of a hash table: half of the hash lies beside the index, so that a growing table does not visit what it
-/// points to, and a probe visits it only for a real hit.
-#[derive(Clone, Copy)]
-pub(super) struct Slot {
-    pub(super) hash: u32,
-    pub(super) index: u32,
-}
-
-/// Spreads a slot's hash over the 64 bits that hashbrown wants (it takes the upper seven as a tag).
-#[inline]
-pub(super) fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+fn fold(hash: u64) -> u32 {
+    (hash ^ hash >> 32) as u32
 }

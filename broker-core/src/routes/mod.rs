@@ -18,6 +18,8 @@ mod audience;
 mod exact;
 mod hash;
 mod matches;
+mod probe;
+mod text;
 mod tree;
 mod words;
 

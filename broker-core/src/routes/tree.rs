@@ -13,10 +13,10 @@
 use super::audience::{Audiences, Subs};
 use super::hash::Seed;
 use super::matches::Matches;
+use super::probe::Probe;
 use super::words::{WordId, Words};
 use super::{FilterId, Site};
 use crate::topic::TopicNameRef;
-use hashbrown::HashTable;
 use slab::Slab;
 
 /// Where a filter's subscribers are.
@@ -82,17 +82,10 @@ impl Node {
     }
 }
 
-/// The way from a node to one of its several literal children.
-#[derive(Clone, Copy)]
-struct Edge {
-    parent: u32,
-    word: WordId,
-    child: u32,
-}
-
 pub(super) struct Tree {
     nodes: Slab<Node>,
-    edges: HashTable<Edge>,
+    /// Literal children of nodes that have several, by parent and word.
+    edges: Probe,
     words: Words,
 }
 
@@ -100,7 +93,7 @@ impl Tree {
     pub(super) fn new() -> Self {
         let mut nodes = Slab::new();
         nodes.insert(Node::new(PLUS, NONE));
-        Tree { nodes, edges: HashTable::new(), words: Words::default() }
+        Tree { nodes, edges: Probe::default(), words: Words::default() }
     }
 
     #[inline]
@@ -118,11 +111,10 @@ impl Tree {
         match children.kind() {
             ChildrenKind::None => None,
             ChildrenKind::One(child) => (self.node(child).word == word).then_some(child),
-            ChildrenKind::Many(_) => {
-                let hash = seed.mix(parent, word.0);
-                let edge = self.edges.find(hash, |edge| edge.parent == parent && edge.word == word);
-                edge.map(|edge| edge.child)
-            }
+            ChildrenKind::Many(_) => self.edges.find(seed.mix(parent, word.0), |child| {
+                let node = self.node(child);
+                node.parent == parent && node.word == word
+            }),
         }
     }
 
@@ -189,9 +181,7 @@ impl Tree {
 
     fn add_edge(&mut self, child: u32, seed: &Seed) {
         let &Node { parent, word, .. } = self.node(child);
-        let hash = seed.mix(parent, word.0);
-        self.edges
-            .insert_unique(hash, Edge { parent, word, child }, |edge| seed.mix(edge.parent, edge.word.0));
+        self.edges.insert(seed.mix(parent, word.0), child);
     }
 
     /// Removes `node` and its ancestors as far as they hold nothing.
@@ -204,10 +194,7 @@ impl Tree {
             } else {
                 let children = match self.node(parent).children.kind() {
                     ChildrenKind::Many(count) => {
-                        let hash = seed.mix(parent, word.0);
-                        if let Ok(edge) = self.edges.find_entry(hash, |edge| edge.child == node) {
-                            edge.remove();
-                        }
+                        self.edges.remove(seed.mix(parent, word.0), node);
                         if count == 1 { Children::NONE } else { Children::many(count - 1) }
                     }
                     ChildrenKind::One(_) | ChildrenKind::None => Children::NONE,
