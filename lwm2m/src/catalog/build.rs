@@ -50,7 +50,7 @@ pub struct Warning {
 pub enum Reason {
     /// The file cannot be used and was skipped.
     Skipped(XmlError),
-    /// It describes an object version that another file described before; that one holds.
+    /// It describes an object version that was described before; the first one holds.
     Duplicate {
         /// Object id.
         object: u16,
@@ -58,6 +58,8 @@ pub enum Reason {
         version: Version,
         /// The file that holds.
         first: String,
+        /// How many more such object versions the file has.
+        others: usize,
     },
     /// Resources without a usable, single id were left out; the rest was loaded.
     ResourcesLeftOut(usize),
@@ -72,8 +74,9 @@ impl fmt::Display for Warning {
         write!(f, "{}: ", self.file)?;
         match &self.reason {
             Reason::Skipped(error) => write!(f, "skipped: {error}"),
-            Reason::Duplicate { object, version, first } => {
-                write!(f, "object {object} version {version} is already described in {first}, which holds")
+            Reason::Duplicate { object, version, first, others } => {
+                write!(f, "object {object} version {version} is already described in {first}, which holds")?;
+                if *others > 0 { write!(f, " ({others} more of this kind)") } else { Ok(()) }
             }
             Reason::ResourcesLeftOut(count) => {
                 write!(f, "{count} resources without a usable ID were left out")
@@ -113,7 +116,7 @@ impl Catalog {
     pub(super) fn of(definitions: impl IntoIterator<Item = Definition>) -> Catalog {
         let mut builder = Builder::default();
         for definition in definitions {
-            builder.add(String::new(), definition);
+            builder.add("", definition);
         }
         builder.finish()
     }
@@ -184,20 +187,22 @@ impl Builder {
             let reason = Reason::ResourcesLeftOut(parsed.left_out);
             self.warnings.push(Warning { file: file.clone(), reason });
         }
-        for definition in parsed.definitions {
-            self.add(file.clone(), definition);
+        let mut duplicates =
+            parsed.definitions.into_iter().filter_map(|d| self.add(&file, d)).collect::<Vec<_>>().into_iter();
+        if let Some((object, version, first)) = duplicates.next() {
+            let reason = Reason::Duplicate { object, version, first, others: duplicates.count() };
+            self.warnings.push(Warning { file, reason });
         }
     }
 
-    fn add(&mut self, file: String, definition: Definition) {
+    /// Keeps a definition, unless its object version is known: then that, with the file that has it.
+    fn add(&mut self, file: &str, definition: Definition) -> Option<(u16, Version, String)> {
         let key = (definition.id, definition.version);
         if let Some((first, _)) = self.found.get(&key) {
-            let (object, version) = key;
-            let reason = Reason::Duplicate { object, version, first: first.clone() };
-            self.warnings.push(Warning { file, reason });
-            return;
+            return Some((key.0, key.1, first.clone()));
         }
-        self.found.insert(key, (file, definition));
+        self.found.insert(key, (file.to_owned(), definition));
+        None
     }
 
     fn finish(self) -> Catalog {

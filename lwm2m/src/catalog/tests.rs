@@ -180,6 +180,11 @@ fn the_first_of_two_definitions_holds() {
     let (catalog, warnings) = load(&[("a.xml", first.as_bytes()), ("b.xml", second.as_bytes())]);
     assert_eq!(warnings, ["b.xml: object 3333 version 1.0 is already described in a.xml, which holds"]);
     assert_eq!(catalog.resource(3333, None, 5).unwrap().name(), "First");
+    let again = first.replace("</LWM2M>", "").repeat(3).replacen("<LWM2M>", "", 3);
+    let (_, warnings) = load(&[("a.xml", format!("<LWM2M>{again}</LWM2M>").as_bytes())]);
+    let reason =
+        "a.xml: object 3333 version 1.0 is already described in a.xml, which holds (1 more of this kind)";
+    assert_eq!(warnings, [reason]);
 }
 
 #[test]
