@@ -84,8 +84,16 @@ pub fn encode_publish_header(
     let head = 2 + usize::from(write::field_len(topic)?) + id_len;
     let remaining = write::remaining(head.saturating_add(payload_len))?;
     let flags = dup | ((qos as u8) << 1) | if retain { RETAIN } else { 0 };
-    write::fixed_header(PacketType::Publish.first_byte() | flags, remaining, out);
-    write::field(topic, out);
+    let first = PacketType::Publish.first_byte() | flags;
+    let [high, low] = (topic.len() as u16).to_be_bytes();
+    if remaining < 0x80 {
+        out.reserve(2 + remaining as usize);
+        out.extend_from_slice(&[first, remaining as u8, high, low]); // the usual small one, in one store
+    } else {
+        write::fixed_header(first, remaining, out);
+        out.extend_from_slice(&[high, low]);
+    }
+    out.extend_from_slice(topic);
     if let Some(packet_id) = packet_id {
         out.extend_from_slice(&packet_id.get().to_be_bytes());
     }
