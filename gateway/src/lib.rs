@@ -1,11 +1,33 @@
-//! The Turnstone gateway: settings, command line, and the loop that serves sockets.
+//! The Turnstone program: the only crate that touches the world.
 //!
-//! This is the only crate that touches the world (clocks, files, sockets, the environment), so the lints that
-//! keep the pure crates pure are off here.
+//! ```text
+//!   cli ─► config ─► run ──► signals, listeners (tcp, udp), log
+//!                     └► worker (one thread) ──► streams (TCP connections) ┐
+//!                                           ──► udp ports ─► front-ends   ─┴─► hub ─► Broker
+//! ```
+//!
+//! Here live sockets, clocks, files, threads and the environment, so the lints that keep the pure crates pure are
+//! off. What a protocol means is decided in the pure crates; this one carries bytes to them and their answers away.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod exit;
+pub mod log;
 pub mod run;
+
+mod dump;
+mod hub;
+mod peers;
+mod settings;
+mod signals;
+mod stats;
+mod streams;
+mod sys;
+mod sys_topics;
+mod tcp;
+mod timers;
+mod udp;
+mod worker;

@@ -1,20 +1,214 @@
 //! Serving: opens the listeners of a configuration and runs until a signal ends it.
-//!
-//! Not there yet: this prints what it would open and fails.
-
-use crate::config::Loaded;
+use crate::clock::Clock;
+use crate::config::{self, Loaded, Protocol};
 use crate::exit::Exit;
+use crate::log::{self, LevelHandle};
+use crate::settings::Settings;
+use crate::signals::Signals;
+use crate::sys;
+use crate::tcp::{self, TcpPort};
+use crate::udp::{self, UdpPort};
+use crate::worker::Worker;
+use broker_core::frontend::{Frontend, ListenerId};
+use broker_core::link::FrontendId;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use tracing::{error, info, warn};
 
 /// Runs the gateway with checked settings; [`Loaded::reload`] reads them again on SIGHUP.
 pub fn run(loaded: Loaded) -> Exit {
-    eprintln!("{}", loaded.source_line());
+    let level = log::start(loaded.config.log.level, loaded.config.log.format);
+    info!("turnstone {} starts; {}", env!("CARGO_PKG_VERSION"), loaded.source_line());
     for warning in &loaded.warnings {
-        eprintln!("{}", warning.as_warning());
+        warn!("{}", one_line(&warning.as_warning()));
     }
-    for listener in loaded.config.listeners() {
-        eprintln!("would open: {listener}");
+    match serve(Control { loaded, level }) {
+        Ok(()) => Exit::Ok,
+        Err(StartError(text)) => {
+            for line in text.lines() {
+                error!("{line}");
+            }
+            Exit::Failure
+        }
     }
-    eprintln!("{}", loaded.config.open_hint());
-    eprintln!("not built yet: nothing is served");
-    Exit::Failure
+}
+
+/// Why serving could not begin or go on, with what to do about it.
+#[derive(Debug)]
+struct StartError(String);
+
+fn serve(mut control: Control) -> Result<(), StartError> {
+    let clock = Clock::start();
+    raise_descriptor_limit(control.loaded.config.limits.connections);
+    let sockets = open(&control.loaded.config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError(format!("cannot start: {error}")))?;
+    let settings = Settings::from_config(&control.loaded.config);
+    runtime.block_on(async {
+        // Before anything is announced: whoever reads the log may send signals.
+        let mut signals =
+            Signals::new().map_err(|error| StartError(format!("cannot listen to signals: {error}")))?;
+        let failed = |error: io::Error| StartError(format!("cannot serve: {error}"));
+        let (worker, poll) =
+            Worker::new(clock, settings, seed(), sockets.streams, sockets.datagrams, fronts())
+                .map_err(failed)?;
+        for line in &sockets.lines {
+            info!("listening: {line}");
+        }
+        info!("{}", control.loaded.config.open_hint());
+        worker.run(poll, &mut signals, &mut control).await.map_err(failed)
+    })
+}
+
+/// The datagram front-ends. A port whose front-end is missing is read and forgotten.
+fn fronts() -> Vec<(FrontendId, Box<dyn Frontend>)> {
+    Vec::new()
+}
+
+/// A text of several lines as one line of the log.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+}
+
+/// Reads the configuration again while the program runs.
+pub(crate) struct Control {
+    loaded: Loaded,
+    level: LevelHandle,
+}
+
+impl Control {
+    /// The settings that hold after a reload; `None`: the old ones stay.
+    pub(crate) fn reload(&mut self) -> Option<Settings> {
+        let new = match self.loaded.reload() {
+            Ok(new) => new,
+            Err(problems) => {
+                for problem in &problems.0 {
+                    error!("{}", one_line(&problem.as_error()));
+                }
+                error!("configuration not reloaded: the settings from before stay");
+                return None;
+            }
+        };
+        for warning in &new.warnings {
+            warn!("{}", one_line(&warning.as_warning()));
+        }
+        let changes = self.loaded.config.diff(&new.config);
+        for change in &changes.reloadable {
+            info!("changed: {change}");
+        }
+        for change in &changes.restart {
+            warn!("needs a restart: {change}");
+        }
+        info!(
+            "configuration reloaded: {} changed, {} wait for a restart",
+            changes.reloadable.len(),
+            changes.restart.len()
+        );
+        let config = self.loaded.config.reloaded(&new.config);
+        self.level.set(config.log.level);
+        let settings = Settings::from_config(&config);
+        self.loaded = Loaded { config, ..new };
+        Some(settings)
+    }
+}
+
+/// The bound sockets.
+#[derive(Debug, Default)]
+struct Sockets {
+    streams: Vec<TcpPort>,
+    datagrams: Vec<UdpPort>,
+    lines: Vec<String>,
+}
+
+/// Binds every listener, or nothing stays open and the error names all that failed.
+fn open(config: &config::Config) -> Result<Sockets, StartError> {
+    let mut sockets = Sockets::default();
+    let mut problems = Vec::new();
+    let mut missing = Vec::new();
+    for (index, listener) in config.listeners().into_iter().enumerate() {
+        let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
+        let v6 = listener.address.is_ipv6();
+        let opened = match listener.protocol {
+            Protocol::Mqtt => {
+                tcp::bind(listener.address, false).map(|socket| sockets.streams.push(TcpPort::new(socket)))
+            }
+            Protocol::MqttSn => udp::bind(listener.address)
+                .map(|socket| sockets.datagrams.push(UdpPort::new(socket, id, FrontendId::MqttSn, v6))),
+            Protocol::Lwm2m => udp::bind(listener.address)
+                .map(|socket| sockets.datagrams.push(UdpPort::new(socket, id, FrontendId::Lwm2m, v6))),
+        };
+        match opened {
+            Ok(()) => sockets.lines.push(listener.to_string()),
+            Err(error) if is_missing_v6(listener.address.ip(), &error) => missing.push((listener, error)),
+            Err(error) => problems.push(explain(&listener, &error)),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(StartError(problems.join("\n")));
+    }
+    for (listener, error) in missing {
+        warn!("{listener}: this machine has no such address ({error}); going on without it");
+    }
+    if sockets.lines.is_empty() {
+        return Err(StartError("no listener is open; try: mqtt.bind = [\"127.0.0.1\"]".to_owned()));
+    }
+    Ok(sockets)
+}
+
+/// A machine without IPv6 has no `::1`, which is in the defaults.
+fn is_missing_v6(ip: IpAddr, error: &io::Error) -> bool {
+    let own = ip == IpAddr::V6(Ipv6Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    own && matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPERM))
+}
+
+fn explain(listener: &config::Listener, error: &io::Error) -> String {
+    let (protocol, address) = (listener.protocol, listener.address);
+    let (port, ip) = (address.port(), address.ip());
+    let tool = if protocol.transport() == "TCP" { "ss -ltnp" } else { "ss -lunp" };
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "{protocol}: port {port} on {ip} is in use (by another broker or gateway?); try: `{tool} 'sport = :{port}'` \
+             shows by whom, or choose another with --set {}={}",
+            protocol.port_key(),
+            port.checked_add(10_000).unwrap_or(port - 10_000),
+        ),
+        io::ErrorKind::AddrNotAvailable => format!(
+            "{protocol}: {ip} is no address of this machine; try: `ip addr` shows those there are, then set {}",
+            protocol.bind_key()
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "{protocol}: not allowed to open port {port} on {ip}; try: a port above 1023 with --set {}=PORT",
+            protocol.port_key()
+        ),
+        _ => format!(
+            "{protocol}: cannot open port {port} on {ip}: {error}; try: another address in {}",
+            protocol.bind_key()
+        ),
+    }
+}
+
+/// Every connection is a file descriptor: takes as many as the system allows, and says when that is too few.
+fn raise_descriptor_limit(connections: u32) {
+    let Some((soft, hard)) = sys::descriptor_limit() else { return };
+    let wanted = u64::from(connections) + 100;
+    let got =
+        if soft < wanted && soft < hard { sys::set_descriptor_limit(wanted.min(hard), hard) } else { soft };
+    if got < wanted {
+        info!(
+            "this process may open {got} files, so at most about {} of limits.connections = {connections} fit; \
+             try: ulimit -n {wanted}, or LimitNOFILE={wanted} in the service",
+            got.saturating_sub(100)
+        );
+    }
+}
+
+/// Unpredictable, from the standard library's own source of random keys.
+fn seed() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish()
 }

@@ -51,27 +51,52 @@ use std::time::Duration;
 /// What all connections of one worker share: bounds, counters, and the source of generated client ids.
 #[derive(Debug)]
 pub struct Shared {
-    limits: Limits,
-    topic_limits: TopicLimits,
-    /// A client with keep-alive 0 that sends nothing at all is closed after this.
-    idle_timeout: Option<Duration>,
+    limits: RefCell<Limits>,
+    bounds: Cell<Bounds>,
     seed: Cell<u64>,
     counters: RefCell<Counters>,
+}
+
+/// The bounds that are looked at often.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    connect_bytes_max: usize,
+    packet_bytes_max: usize,
+    topics: TopicLimits,
+    connect_timeout: Duration,
+    /// A client with keep-alive 0 that sends nothing at all is closed after this.
+    idle_timeout: Option<Duration>,
+}
+
+impl Bounds {
+    fn new(limits: &Limits, idle_timeout: Option<Duration>) -> Bounds {
+        Bounds {
+            connect_bytes_max: limits.connect_bytes_max,
+            packet_bytes_max: limits.packet_bytes_max,
+            topics: TopicLimits { levels_max: limits.topic_levels_max, bytes_max: limits.topic_bytes_max },
+            connect_timeout: limits.connect_timeout,
+            idle_timeout,
+        }
+    }
 }
 
 impl Shared {
     /// Bounds for connections made with it. `seed` makes the generated client ids unpredictable and, with one seed a
     /// worker, different between workers.
     pub fn new(limits: Limits, idle_timeout: Option<Duration>, seed: u64) -> Rc<Shared> {
-        let topic_limits =
-            TopicLimits { levels_max: limits.topic_levels_max, bytes_max: limits.topic_bytes_max };
         Rc::new(Shared {
-            limits,
-            topic_limits,
-            idle_timeout,
+            bounds: Cell::new(Bounds::new(&limits, idle_timeout)),
+            limits: RefCell::new(limits),
             seed: Cell::new(seed),
             counters: RefCell::new(Counters::default()),
         })
+    }
+
+    /// New bounds, for connections that there are, too. A deadline that becomes nearer is found when the driver asks
+    /// next.
+    pub fn set_limits(&self, limits: Limits, idle_timeout: Option<Duration>) {
+        self.bounds.set(Bounds::new(&limits, idle_timeout));
+        self.limits.replace(limits);
     }
 
     /// The counts of all connections that were made with this value.
@@ -165,12 +190,13 @@ impl Connection {
     }
 
     fn rules(&self) -> FrameRules {
+        let bounds = self.shared.bounds.get();
         FrameRules {
             direction: Direction::ToServer,
             version: self.version,
             connected: self.state == State::Connected,
-            connect_bytes_max: self.shared.limits.connect_bytes_max,
-            packet_bytes_max: self.shared.limits.packet_bytes_max,
+            connect_bytes_max: bounds.connect_bytes_max,
+            packet_bytes_max: bounds.packet_bytes_max,
         }
     }
 
@@ -258,7 +284,8 @@ impl Connection {
     }
 
     fn on_connect(&mut self, now: Now, connect: &Connect<'_>, wire: &mut Vec<u8>, out: &mut StreamOut) {
-        let limits = &self.shared.limits;
+        let shared = Rc::clone(&self.shared);
+        let limits = shared.limits.borrow();
         self.version = connect.version;
         let name = match (connect.client_id, connect.version, connect.clean_session) {
             ("", Version::V311, true) => self.shared.generated_client_id(), // [MQTT-3.1.3-6]
@@ -283,7 +310,7 @@ impl Connection {
             None => ConnectWill::None,
             Some(will) => {
                 let bytes = will.topic.as_str().len() + will.payload.len();
-                if bytes > limits.will_bytes_max || will.topic.within(&self.shared.topic_limits).is_err() {
+                if bytes > limits.will_bytes_max || will.topic.within(&shared.bounds.get().topics).is_err() {
                     self.notice(format!("will of {bytes} bytes, or its topic, is over the limit"), out);
                     return self.refuse_connect(ConnectReturnCode::ServerUnavailable, wire, out);
                 }
@@ -317,7 +344,7 @@ impl Connection {
     }
 
     fn on_publish(&mut self, publish: &Publish<'_>, out: &mut StreamOut) {
-        let topic = match publish.topic.within(&self.shared.topic_limits) {
+        let topic = match publish.topic.within(&self.shared.bounds.get().topics) {
             Ok(topic) => topic.as_str(),
             // MQTT 3.1.1 has no answer that says so; a silent drop would hide it.
             Err(error) => return self.refuse_packet(DecodeError::Topic(error), out),
@@ -342,14 +369,14 @@ impl Connection {
     }
 
     fn on_subscribe(&mut self, subscribe: Subscribe<'_>, out: &mut StreamOut) {
-        if subscribe.filters.len() > self.shared.limits.filters_per_packet_max {
+        if subscribe.filters.len() > self.shared.limits.borrow().filters_per_packet_max {
             return self.refuse_packet(DecodeError::PacketTooLarge(PacketType::Subscribe), out);
         }
-        let limits = &self.shared.topic_limits;
+        let limits = self.shared.bounds.get().topics;
         let filters = subscribe
             .filters
             .map(|entry| SubscribeFilter {
-                filter: TopicFilter::new_within(entry.filter, limits),
+                filter: TopicFilter::new_within(entry.filter, &limits),
                 qos: entry.qos,
             })
             .collect();
@@ -357,7 +384,7 @@ impl Connection {
     }
 
     fn on_unsubscribe(&mut self, unsubscribe: Unsubscribe<'_>, out: &mut StreamOut) {
-        if unsubscribe.filters.len() > self.shared.limits.filters_per_packet_max {
+        if unsubscribe.filters.len() > self.shared.limits.borrow().filters_per_packet_max {
             return self.refuse_packet(DecodeError::PacketTooLarge(PacketType::Unsubscribe), out);
         }
         // What is no filter was never subscribed to; the answer is the same ([MQTT-3.10.4-5]).
@@ -481,7 +508,7 @@ impl Connection {
     /// One and a half keep-alives ([MQTT-3.1.2-24]).
     fn silence_max(&self) -> Option<Duration> {
         match self.keep_alive {
-            0 => self.shared.idle_timeout,
+            0 => self.shared.bounds.get().idle_timeout,
             seconds => Some(Duration::from_millis(u64::from(seconds) * 1500)),
         }
     }
@@ -583,7 +610,9 @@ impl StreamConnection for Connection {
 
     fn next_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::AwaitConnect | State::Connecting => Some(self.since + self.shared.limits.connect_timeout),
+            State::AwaitConnect | State::Connecting => {
+                Some(self.since + self.shared.bounds.get().connect_timeout)
+            }
             State::Connected => self.silence_max().map(|silence| self.since + silence),
             State::Closing => None,
         }

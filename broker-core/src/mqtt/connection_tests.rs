@@ -547,6 +547,16 @@ fn keep_alive_0_knows_only_the_idle_timeout() {
 }
 
 #[test]
+fn new_limits_hold_for_connections_that_there_are() {
+    let mut script = Script::connected();
+    script.shared.set_limits(Limits { topic_bytes_max: 1, ..Limits::default() }, None);
+    script.input(b"\x30\x04\x00\x01tx");
+    assert_eq!((script.requests().len(), script.closed()), (1, None));
+    script.input(b"\x30\x04\x00\x02tx");
+    assert_eq!(script.closed(), Some(StreamClose::Protocol));
+}
+
+#[test]
 fn a_packet_that_the_broker_disowns_closes_without_another_disconnect() {
     for reason in [CloseReason::TakenOver, CloseReason::Kicked, CloseReason::Shutdown, CloseReason::Protocol]
     {

@@ -235,9 +235,11 @@ schema! {
             later = "this version checks no passwords, so every device is let in, with or without it";
         /// Predefined topic ids (1 to 65534; 0 is reserved) that every device may use without REGISTER.
         predefined_topics: BTreeMap<u16, TopicName>, "mqtt.sn.predefined.topic" = "{}", Kind::Topics, Reload,
-            example = "\"sensors/temperature\"";
+            example = "\"sensors/temperature\"",
+            later = "this version does not serve MQTT-SN yet";
         /// Topic ids that one device may register.
-        max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000 }, Reload;
+        max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000 }, Reload,
+            later = "this version does not serve MQTT-SN yet";
     }
 
     /// LwM2M devices (CoAP over UDP).
@@ -258,7 +260,8 @@ schema! {
         /// Folder of the object descriptions (OMA XML). Not set: "xml_dir" in the working folder,
         /// else /usr/share/turnstone/xml_dir.
         xml_dir: Option<PathBuf>, "lwm2m.xml_dir" = "\"\"", Kind::Folder, Restart,
-            example = "\"xml_dir\"";
+            example = "\"xml_dir\"",
+            later = "this version does not serve LwM2M yet";
     }
 
     /// Bounds, so that no client can take what the others need. What is over one is refused or dropped, and

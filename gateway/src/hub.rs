@@ -1,0 +1,236 @@
+//! [`Hub`]: where requests and events of all front-ends meet the broker.
+//!
+//! Front-ends and the broker answer each other over a work list, never by recursion, until nobody has anything to
+//! say or the budget of the round is used up; what is left goes on in the next round.
+//!
+//! ```text
+//! streams ─┐                    ┌─► records (commit) ─┐
+//! datagram ┼─ requests ─► broker┤                      ├─► events ─► streams, front-ends ─► requests …
+//! fronts  ─┘                    └─► events (held) ─────┘
+//! ```
+use crate::stats::Stats;
+use crate::streams::{Requests, Streams};
+use crate::udp::{Batch, UdpPort};
+use broker_core::frontend::{Actions, DatagramOut, Frontend, Peer};
+use broker_core::link::{Ask, FrontendId, Notice};
+use broker_core::{Broker, Effects, FromBroker, Instant, LinkId, Now, ToBroker};
+
+/// Events collected before they are handed out: a bound on their memory, and near enough to the caches.
+const EVENTS_AT_ONCE: usize = 256;
+/// Turns of request and answer in one round.
+const TURNS_MAX: usize = 64;
+/// Datagrams collected before they are sent.
+const DATAGRAMS_AT_ONCE: usize = 256;
+/// Front-ends there are, by [`FrontendId`] as number.
+const FRONTENDS: usize = 4;
+
+/// The broker, the datagram front-ends, and all that travels between them.
+pub(crate) struct Hub {
+    pub(crate) broker: Broker,
+    effects: Effects,
+    events: Vec<(LinkId, FromBroker)>,
+    pub(crate) requests: Requests,
+    fronts: [Option<Box<dyn Frontend>>; FRONTENDS],
+    pub(crate) ports: Vec<UdpPort>,
+    actions: Actions,
+    batch: Batch,
+    /// Log lines of the broker and the front-ends.
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("requests", &self.requests.len()).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(mut broker: Broker) -> Self {
+        // No store is there to take records.
+        broker.set_recording(false);
+        Hub {
+            broker,
+            effects: Effects::default(),
+            events: Vec::new(),
+            requests: Requests::new(),
+            fronts: [const { None }; FRONTENDS],
+            ports: Vec::new(),
+            actions: Actions::default(),
+            batch: Batch::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Gives a protocol its front-end.
+    pub(crate) fn set_front(&mut self, id: FrontendId, front: Box<dyn Frontend>) {
+        if let Some(place) = self.fronts.get_mut(id as usize) {
+            *place = Some(front);
+        }
+    }
+
+    /// Whether requests, or slices of a large delivery, wait for their turn.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.requests.is_empty() || self.broker.has_work()
+    }
+
+    /// Whether a UDP socket may have more to read.
+    pub(crate) fn has_datagrams(&self) -> bool {
+        self.ports.iter().any(|port| port.readable)
+    }
+
+    /// Lets requests and answers go back and forth until it is quiet, within the round's budget.
+    pub(crate) fn settle(&mut self, now: Now, streams: &mut Streams, stats: &mut Stats) {
+        for _ in 0..TURNS_MAX {
+            while let Some((link, request)) = self.requests.pop_front() {
+                self.broker.handle(now, link, request, &mut self.effects);
+                if self.effects.events.len() >= EVENTS_AT_ONCE {
+                    break;
+                }
+            }
+            if !self.hand_out(now, streams, stats) && self.requests.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Goes on with a large delivery: one slice.
+    pub(crate) fn deliver(&mut self, now: Now, slice: usize, streams: &mut Streams, stats: &mut Stats) {
+        self.broker.deliver(now, slice, &mut self.effects);
+        self.hand_out(now, streams, stats);
+        self.settle(now, streams, stats);
+    }
+
+    /// Commits the records of the calls before, then hands out what those calls have said. False: nothing was said.
+    fn hand_out(&mut self, now: Now, streams: &mut Streams, stats: &mut Stats) -> bool {
+        if self.effects.is_empty() {
+            return false;
+        }
+        // Commit before send: a store takes `records` here and everything below waits for it, in this order.
+        self.effects.records.clear();
+        for ask in self.effects.asks.drain(..) {
+            match ask {
+                // No password file yet, and authentication is off: whoever asks is let in.
+                Ask::Authenticate { link, .. } => {
+                    self.requests.push_back((link, ToBroker::Authenticated(Ok(()))));
+                }
+            }
+        }
+        self.notices.append(&mut self.effects.notices);
+        std::mem::swap(&mut self.events, &mut self.effects.events);
+        let mut events = std::mem::take(&mut self.events);
+        for (link, event) in events.drain(..) {
+            match link.frontend {
+                FrontendId::Mqtt => streams.handle_event(now, link, event, &mut self.requests, stats),
+                FrontendId::MqttSn | FrontendId::Lwm2m | FrontendId::Internal => {
+                    self.tell_front(now, link, event, stats);
+                }
+            }
+        }
+        self.events = events;
+        true
+    }
+
+    fn tell_front(&mut self, now: Now, link: LinkId, event: FromBroker, stats: &mut Stats) {
+        match self.fronts.get_mut(link.frontend as usize) {
+            Some(Some(front)) => front.handle_event(now, link, event, &mut self.actions),
+            Some(None) | None => stats.stale_events += 1,
+        }
+        self.collect(stats);
+    }
+
+    /// Takes up what a front-end wants after a call.
+    fn collect(&mut self, stats: &mut Stats) {
+        self.requests.extend(self.actions.requests.drain(..));
+        self.notices.append(&mut self.actions.notices);
+        if self.actions.datagrams.len() >= DATAGRAMS_AT_ONCE {
+            self.flush_datagrams(stats);
+        }
+    }
+
+    /// Takes one batch of datagrams from each UDP socket that has some, and handles them.
+    pub(crate) fn receive(&mut self, now: Now, streams: &mut Streams, stats: &mut Stats) {
+        for index in 0..self.ports.len() {
+            let Some(port) = self.ports.get_mut(index) else { continue };
+            if !port.readable {
+                continue;
+            }
+            let Some(Some(front)) = self.fronts.get_mut(port.frontend as usize) else {
+                // Nobody speaks this protocol yet: read and forgotten.
+                port.receive(&mut self.batch, &mut stats.udp, |_| {});
+                continue;
+            };
+            let actions = &mut self.actions;
+            let mut peer: Option<Peer> = None;
+            port.receive(&mut self.batch, &mut stats.udp, |received| {
+                let peer =
+                    peer.insert(Peer { address: received.from, group: received.group, identity: None });
+                front.handle_datagram(now, peer, received.bytes, actions);
+            });
+            self.collect(stats);
+            self.settle(now, streams, stats);
+        }
+    }
+
+    /// Sends the datagrams that the front-ends have written.
+    pub(crate) fn flush_datagrams(&mut self, stats: &mut Stats) {
+        if self.actions.datagrams.is_empty() {
+            return;
+        }
+        for port in &mut self.ports {
+            let mine: Vec<&DatagramOut> = self
+                .actions
+                .datagrams
+                .iter()
+                .filter(|datagram| datagram.to.listener == port.listener)
+                .collect();
+            if !mine.is_empty() {
+                port.send(&mut self.batch, &mut stats.udp, &self.actions, &mine);
+            }
+        }
+        self.actions.wire.clear();
+        self.actions.datagrams.clear();
+    }
+
+    /// When the broker or a front-end has a deadline.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let fronts = self.fronts.iter().flatten().filter_map(|front| front.next_timeout());
+        fronts.chain(self.broker.next_timeout()).min()
+    }
+
+    /// Handles the deadlines that have come.
+    pub(crate) fn handle_timeout(&mut self, now: Now, streams: &mut Streams, stats: &mut Stats) {
+        for index in 0..FRONTENDS {
+            if let Some(Some(front)) = self.fronts.get_mut(index)
+                && front.next_timeout().is_some_and(|deadline| deadline <= now.instant)
+            {
+                front.handle_timeout(now, &mut self.actions);
+                self.collect(stats);
+            }
+        }
+        if self.broker.next_timeout().is_some_and(|deadline| deadline <= now.instant) {
+            self.broker.handle_timeout(now, &mut self.effects);
+        }
+        self.hand_out(now, streams, stats);
+        self.settle(now, streams, stats);
+    }
+
+    /// Lets the broker say something of its own accord (`$SYS`, new limits).
+    pub(crate) fn with_broker(
+        &mut self,
+        now: Now,
+        streams: &mut Streams,
+        stats: &mut Stats,
+        call: impl FnOnce(&mut Broker, &mut Effects),
+    ) {
+        call(&mut self.broker, &mut self.effects);
+        self.hand_out(now, streams, stats);
+        self.settle(now, streams, stats);
+    }
+
+    /// Forgets what a call that panicked has left half-said.
+    pub(crate) fn after_panic(&mut self) {
+        self.effects.clear();
+        self.events.clear();
+        self.actions.clear();
+    }
+}

@@ -1,0 +1,27 @@
+//! [`Stats`]: what a worker counts beside the protocols' own counters.
+use crate::udp::UdpCounters;
+
+/// Counts since the start. Those of several workers are added up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stats {
+    /// Connections accepted.
+    pub(crate) accepted: u64,
+    /// Closed at once: too many connections in all.
+    pub(crate) refused_total: u64,
+    /// Closed at once: too many connections from this address.
+    pub(crate) refused_per_ip: u64,
+    /// Times that accepting paused: no file descriptor or memory left.
+    pub(crate) accept_pauses: u64,
+    /// Times that accepting paused: more new connections than allowed in a second.
+    pub(crate) accept_rate_pauses: u64,
+    /// Events for connections that had ended.
+    pub(crate) stale_events: u64,
+    /// Panics caught. Always zero, or we have a fault.
+    pub(crate) panics: u64,
+    /// Bytes read from streams.
+    pub(crate) stream_bytes_received: u64,
+    /// Bytes written to streams.
+    pub(crate) stream_bytes_sent: u64,
+    /// The UDP sockets.
+    pub(crate) udp: UdpCounters,
+}
