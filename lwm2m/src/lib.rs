@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod coap;
+pub mod command;
 pub mod content;
 pub mod limits;
 pub mod path;

@@ -158,3 +158,16 @@ pub const AMPLIFICATION_MAX: u32 = 3;
 pub const ECHO_WINDOW_MS: u64 = 60_000;
 /// Timers run in one call; the rest follow in the next, which is due at once.
 pub const TIMERS_PER_CALL: usize = 4_096;
+
+// ---- Commands over MQTT ----
+
+/// Longest command, in bytes of JSON: room for a written certificate chain. Reaction: answered 4.00.
+pub const COMMAND_BYTES_MAX: usize = 256 * 1024;
+/// Longest time that a command may wait for a sleeping device, in seconds: a year. Reaction: answered 4.00.
+pub const COMMAND_TTL_S_MAX: u64 = 31_536_000;
+/// Longest query behind a path, in bytes: four Uri-Query options. Reaction: answered 4.00.
+pub const COMMAND_QUERY_BYTES_MAX: usize = 1024;
+/// Most attributes of one Write-Attributes; there are ten. Reaction: answered 4.00.
+pub const COMMAND_ATTRIBUTES_MAX: usize = 16;
+/// Longest arguments of Execute, in bytes: one datagram. Reaction: answered 4.00.
+pub const EXECUTE_BYTES_MAX: usize = 1024;
