@@ -50,8 +50,8 @@ pub(crate) enum ExchangeKind<P> {
     Request(Box<Asked<P>>),
     /// A CoAP ping, to see whether an address that we owe no more bytes receives what we send.
     Probe,
-    /// A separate response.
-    Response,
+    /// A separate response, or with a token, a notification of ours.
+    Response(Option<Token>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -149,7 +149,8 @@ impl<P: PeerKey> Endpoint<P> {
     /// `Response` or `Failed`, with this tag.
     ///
     /// To an address that is neither validated nor trusted, nothing larger goes than it has earned by its own
-    /// datagrams; where that is too little, an empty Confirmable message asks first whether anyone is there.
+    /// datagrams; where that is too little, an empty Confirmable message asks first whether anyone is there. Who
+    /// talks to a server of his own choice sets [`Request::trusted`].
     ///
     /// # Errors
     /// When the request is impossible, or too many wait.
@@ -216,12 +217,12 @@ impl<P: PeerKey> Endpoint<P> {
     }
 
     /// Gives a peer up: every request fails with [`Failure::Abandoned`].
-    pub fn abandon(&mut self, now: Instant, peer: &P, out: &mut Output<P>) {
+    pub fn abandon(&mut self, peer: &P, out: &mut Output<P>) {
         let Some(slot) = self.peers.find(peer) else { return };
         let work = self.peers.get(slot).and_then(|state| state.work.as_ref());
         let all: Vec<u32> = work.map_or_else(Vec::new, |work| work.all().collect());
         for index in all {
-            self.fail(now, index, Failure::Abandoned, out);
+            self.end_failed(index, Failure::Abandoned, out);
         }
         self.free_if_idle(slot);
         self.tidy();
@@ -251,7 +252,7 @@ impl<P: PeerKey> Endpoint<P> {
     pub(crate) fn asked_mut(&mut self, index: u32) -> Option<&mut Asked<P>> {
         match &mut self.exchanges.get_mut(index as usize)?.kind {
             ExchangeKind::Request(asked) => Some(asked),
-            ExchangeKind::Probe | ExchangeKind::Response => None,
+            ExchangeKind::Probe | ExchangeKind::Response(_) => None,
         }
     }
 
@@ -288,7 +289,7 @@ impl<P: PeerKey> Endpoint<P> {
         }
         let uploads = |index: u32, started: bool| match self.exchanges.get(index as usize).map(|e| &e.kind) {
             Some(ExchangeKind::Request(asked)) => asked.upload.is_blockwise() && asked.started == started,
-            Some(ExchangeKind::Probe | ExchangeKind::Response) | None => false,
+            Some(ExchangeKind::Probe | ExchangeKind::Response(_)) | None => false,
         };
         let uploading = work.all().any(|index| uploads(index, true));
         let at = work.queue.iter().position(|index| !(uploading && uploads(*index, false)))?;
@@ -346,6 +347,7 @@ impl<P: PeerKey> Endpoint<P> {
 
     /// Sends a separate response reliably. It does not count for NSTART: the peer waits for it, and might not
     /// answer our own request before it has come.
+    #[allow(clippy::too_many_arguments)] // One message and where it goes.
     pub(crate) fn send_separately(
         &mut self,
         now: Instant,
@@ -353,9 +355,10 @@ impl<P: PeerKey> Endpoint<P> {
         mid: u16,
         datagram: Box<[u8]>,
         trusted: bool,
+        notifies: Option<Token>,
         out: &mut Output<P>,
     ) {
-        let id = self.add_exchange(slot, ExchangeKind::Response, trusted);
+        let id = self.add_exchange(slot, ExchangeKind::Response(notifies), trusted);
         if let Some(state) = self.peers.get_mut(slot) {
             state.work_mut().open.push(id.slot);
         }
@@ -425,11 +428,7 @@ impl<P: PeerKey> Endpoint<P> {
                     self.fail(now, index, Failure::Timeout, out);
                 }
             }
-            ExchangeKind::Response => {
-                self.counters.separate_lost += 1;
-                self.finish(index);
-                self.free_if_idle(slot);
-            }
+            ExchangeKind::Response(notifies) => self.lose_separate(slot, index, notifies, out),
             ExchangeKind::Probe => {
                 self.finish(index);
                 let work = self.peers.get(slot).and_then(|state| state.work.as_ref());
@@ -507,7 +506,7 @@ impl<P: PeerKey> Endpoint<P> {
             self.exchanges.get(*index as usize).is_some_and(|exchange| {
                 let answerable = match &exchange.kind {
                     ExchangeKind::Request(asked) if !asked.request.confirmable => true,
-                    ExchangeKind::Request(_) | ExchangeKind::Probe | ExchangeKind::Response => {
+                    ExchangeKind::Request(_) | ExchangeKind::Probe | ExchangeKind::Response(_) => {
                         exchange.phase == Phase::Unacknowledged
                     }
                 };
@@ -544,7 +543,7 @@ impl<P: PeerKey> Endpoint<P> {
             }
             // Some stacks acknowledge a ping; that is a sign of life as well as the Reset that is due.
             ExchangeKind::Probe => self.on_probe_answered(now, slot, index, out),
-            ExchangeKind::Response => {
+            ExchangeKind::Response(_) => {
                 self.finish(index);
                 self.free_if_idle(slot);
             }
@@ -560,13 +559,22 @@ impl<P: PeerKey> Endpoint<P> {
         match self.exchanges.get(index as usize).map(|exchange| &exchange.kind) {
             Some(ExchangeKind::Request(_)) => self.fail(now, index, Failure::Reset, out),
             Some(ExchangeKind::Probe) => self.on_probe_answered(now, slot, index, out),
-            Some(ExchangeKind::Response) => {
-                self.counters.separate_lost += 1;
-                self.finish(index);
-                self.free_if_idle(slot);
+            Some(ExchangeKind::Response(notifies)) => {
+                let notifies = *notifies;
+                self.lose_separate(slot, index, notifies, out);
             }
             None => {}
         }
+    }
+
+    /// A separate response or a notification that the peer rejected, or never acknowledged.
+    fn lose_separate(&mut self, slot: u32, index: u32, notifies: Option<Token>, out: &mut Output<P>) {
+        self.counters.separate_lost += 1;
+        self.finish(index);
+        if let (Some(token), Some(state)) = (notifies, self.peers.get(slot)) {
+            out.events.push(Event::NotificationUnwanted { peer: state.peer, token });
+        }
+        self.free_if_idle(slot);
     }
 
     fn on_probe_answered(&mut self, now: Instant, slot: u32, index: u32, out: &mut Output<P>) {

@@ -279,6 +279,14 @@ pub enum Event<P> {
     Notification(Notification<P>),
     /// The last message of an observation: an error, or a response without Observe. The observation is forgotten.
     ObservationEnded(Notification<P>),
+    /// A Confirmable notification of ours was rejected or never acknowledged: the observer is to be forgotten
+    /// (RFC 7641 §4.5).
+    NotificationUnwanted {
+        /// The observer.
+        peer: P,
+        /// The token of its observation.
+        token: Token,
+    },
 }
 
 /// Why a request of ours failed.

@@ -7,13 +7,13 @@ use super::block::Block;
 use super::block2::{Download, Fetched};
 use super::check::{Head, Kind};
 use super::client::{Asked, Purpose};
-use super::event::{Event, ExchangeId, Notification, Observe, Output, Request};
+use super::event::{Event, ExchangeId, Notification, Observe, Output, Request, Response};
 use super::message::{Code, Options};
 use super::observe::{MAX_AGE_DEFAULT_S, Observation, Order};
 use super::peer::{PeerKey, Source};
 use super::pool::Holder;
 use super::token::Token;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, REQUESTS_PER_PEER_MAX};
 
 /// A notification whose later blocks are on their way.
 #[derive(Debug)]
@@ -38,6 +38,42 @@ fn request_of(kept: &[u8]) -> Option<Request> {
 }
 
 impl<P: PeerKey> Endpoint<P> {
+    /// Sends a notification, as a device does to those that observe it. The Observe option is the caller's; of a
+    /// body that needs several blocks the first is sent, the others are asked for by plain requests. `false`: too
+    /// much is on its way to this peer, or it has not earned that much.
+    pub fn notify(
+        &mut self,
+        now: Instant,
+        peer: P,
+        token: Token,
+        confirmable: bool,
+        mut notification: Response,
+        out: &mut Output<P>,
+    ) -> bool {
+        let slot = self.slot_of(peer);
+        let open = self.peers.get(slot).and_then(|state| state.work.as_ref());
+        let crowded = open.map_or(0, |work| work.all().count()) >= REQUESTS_PER_PEER_MAX;
+        let mid = if crowded { None } else { self.take_mid(now, slot) };
+        self.cut_answer(&mut notification, None);
+        let kind = if confirmable { Kind::Confirmable } else { Kind::NonConfirmable };
+        let Response { code, options, payload, trusted } = notification;
+        let datagram = mid.and_then(|mid| Some((mid, options.encode(kind, code, mid, token, &payload)?)));
+        let sent = match datagram {
+            Some((mid, datagram)) if datagram.len() <= self.allowance(slot, trusted) => {
+                if confirmable {
+                    self.send_separately(now, slot, mid, datagram.into(), trusted, Some(token), out);
+                } else {
+                    self.send(slot, &datagram, out);
+                }
+                true
+            }
+            Some(_) | None => false,
+        };
+        self.free_if_idle(slot);
+        self.tidy();
+        sent
+    }
+
     /// Takes up an observation from before a restart: its notifications are accepted again.
     pub fn restore_observation(&mut self, peer: P, token: Token, tag: u64, request: &Request) {
         let observation = Observation::new(peer, tag, kept_request(request));

@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::net::{IpAddr, SocketAddr};
 
-use broker_core::frontend::Address;
+use broker_core::frontend::{Address, Peer};
 use broker_core::time::Instant;
 use hashbrown::HashTable;
 use slab::Slab;
@@ -17,22 +17,24 @@ use crate::limits::EXCHANGE_LIFETIME_MS;
 
 /// What names a peer: its address and the listener that it reached.
 pub trait PeerKey: Copy + Eq + Hash + Ord + fmt::Debug {
-    /// The network that the address belongs to, /24 for IPv4 and /56 for IPv6, as any injective number.
-    fn prefix(&self) -> u64;
+    /// The network that the address belongs to, /24 for IPv4 and /56 for IPv6, as any injective number. `None`
+    /// for this machine: nobody outside can write from there, and there is no victim.
+    fn prefix(&self) -> Option<u64>;
 }
 
 impl PeerKey for Address {
-    fn prefix(&self) -> u64 {
+    fn prefix(&self) -> Option<u64> {
         self.remote.prefix()
     }
 }
 
 impl PeerKey for SocketAddr {
-    fn prefix(&self) -> u64 {
+    fn prefix(&self) -> Option<u64> {
         match self.ip().to_canonical() {
-            IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
+            ip if ip.is_loopback() => None,
+            IpAddr::V4(v4) => Some(u64::from(v4.to_bits() >> 8)),
             // Bit 63 keeps both families apart: a /56 has 56 bits.
-            IpAddr::V6(v6) => (v6.to_bits() >> 72) as u64 | 1 << 63,
+            IpAddr::V6(v6) => Some((v6.to_bits() >> 72) as u64 | 1 << 63),
         }
     }
 }
@@ -52,6 +54,12 @@ impl<P> Source<P> {
     /// A peer heard by unicast without DTLS.
     pub fn unicast(peer: P) -> Source<P> {
         Source { peer, group: false, proven: false }
+    }
+}
+
+impl From<&Peer> for Source<Address> {
+    fn from(peer: &Peer) -> Source<Address> {
+        Source { peer: peer.address, group: peer.group, proven: peer.identity.is_some() }
     }
 }
 
@@ -211,7 +219,8 @@ mod tests {
         assert_eq!(addr("[::ffff:10.1.2.3]:1").prefix(), addr("10.1.2.3:1").prefix());
         assert_eq!(addr("[2001:db8:0:ff::1]:1").prefix(), addr("[2001:db8:0:1::1]:1").prefix());
         assert_ne!(addr("[2001:db8:0:ff::1]:1").prefix(), addr("[2001:db8:0:100::1]:1").prefix());
-        assert_ne!(addr("[::1]:1").prefix(), addr("0.0.0.0:1").prefix());
+        assert_ne!(addr("[::2]:1").prefix(), addr("0.0.0.0:1").prefix());
+        assert_eq!([addr("127.0.0.9:1").prefix(), addr("[::1]:1").prefix()], [None, None]);
     }
 
     #[test]

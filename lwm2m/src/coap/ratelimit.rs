@@ -52,11 +52,16 @@ impl ReplyBudget {
         }
     }
 
-    /// Takes one reply from both buckets, or from neither.
-    pub(crate) fn take(&mut self, now: Instant, prefix: u64) -> bool {
+    /// Takes one reply from both buckets, or from neither. Without a prefix, only all together count.
+    pub(crate) fn take(&mut self, now: Instant, prefix: Option<u64>) -> bool {
+        self.all.fill(now, ERROR_REPLIES_PER_SECOND);
+        let Some(prefix) = prefix else {
+            let granted = self.all.has_one();
+            self.all.level -= if granted { 1_000 } else { 0 };
+            return granted;
+        };
         let index = self.key.hash_bytes(&prefix.to_le_bytes()) as usize % ERROR_REPLY_BUCKETS;
         let Some(own) = self.prefixes.get_mut(index) else { return false };
-        self.all.fill(now, ERROR_REPLIES_PER_SECOND);
         own.fill(now, ERROR_REPLIES_PER_PREFIX_PER_SECOND);
         let granted = self.all.has_one() && own.has_one();
         if granted {
@@ -73,7 +78,7 @@ mod tests {
     use super::*;
 
     fn granted(budget: &mut ReplyBudget, at_ms: u64, prefixes: impl Iterator<Item = u64>) -> usize {
-        prefixes.filter(|prefix| budget.take(Instant::from_millis(at_ms), *prefix)).count()
+        prefixes.filter(|prefix| budget.take(Instant::from_millis(at_ms), Some(*prefix))).count()
     }
 
     #[test]
@@ -91,6 +96,12 @@ mod tests {
         let mut budget = ReplyBudget::new(SipKey::new(1, 2));
         assert_eq!(granted(&mut budget, 0, 0..100_000), 1_000);
         assert_eq!(granted(&mut budget, 500, 0..100_000), 500);
+    }
+
+    #[test]
+    fn this_machine_counts_only_in_all() {
+        let mut budget = ReplyBudget::new(SipKey::new(1, 2));
+        assert_eq!((0..5_000).filter(|_| budget.take(Instant::ZERO, None)).count(), 1_000);
     }
 
     #[test]

@@ -411,7 +411,7 @@ impl<P: PeerKey> Endpoint<P> {
     }
 
     /// Cuts the block that was asked for out of an answer and says which it is.
-    fn cut_answer(&self, response: &mut Response, asked: Option<Block>) -> Option<Block> {
+    pub(crate) fn cut_answer(&self, response: &mut Response, asked: Option<Block>) -> Option<Block> {
         if !response.code.is_success() {
             // A diagnostic is for people; it is never sent in blocks.
             response.payload.truncate(16 << super::block::SZX_MAX);
@@ -461,7 +461,7 @@ impl<P: PeerKey> Endpoint<P> {
         match kind {
             Kind::Confirmable => {
                 self.remembered.set_memory(question.peer, question.mid, Memory::Acknowledged);
-                self.send_separately(now, question.peer, mid, reply, trusted, out);
+                self.send_separately(now, question.peer, mid, reply, trusted, None, out);
             }
             Kind::Acknowledgement => {
                 self.send(question.peer, &reply, out);

@@ -3,7 +3,7 @@ use coap_lite::CoapOption;
 
 use super::*;
 use crate::coap::check::Kind;
-use crate::coap::{Code, Notification, Observe, Options, Token};
+use crate::coap::{Code, Notification, Observe, Options, Response, Token};
 
 /// Starts an observation at a scripted device, first number 10.
 fn observe(bench: &mut Bench) -> Token {
@@ -246,4 +246,64 @@ fn a_restored_observation_takes_whatever_number_comes_first() {
     assert_eq!(notifications(&mut bench).first().map(|n| n.tag), Some(77));
     notify(&mut bench, Kind::Confirmable, 2, own, 2, b"x");
     assert!(notifications(&mut bench).is_empty());
+}
+
+#[test]
+fn two_endpoints_observe_each_other_over_a_bad_network() {
+    // The device counts up; whatever is lost, doubled or overtaken, what arrives only ever goes up.
+    for seed in 0..30 {
+        let mut sim = sim::Sim::new(seed);
+        (sim.loss, sim.doubled, sim.delay) = (10, 20, (10, 9_000));
+        let device = sim.node(Config::default(), |request| {
+            assert_eq!(request.options.uint(CoapOption::Observe), Some(0));
+            let options = Options::new().with_uint(CoapOption::Observe, 0xff_fff0);
+            (0, Response::new(Code::CONTENT).with_options(options))
+        });
+        let client = sim.client();
+        sim.ask(client, device, get("/3303/0").with_observe(Observe::Register(None)), 1);
+        sim.run_until(100_000);
+        let Some(request) = sim.nodes[device].requests.first() else { continue };
+        let (to, own) = (request.peer, request.token);
+        for count in 1..=40_u32 {
+            let options = Options::new().with_uint(CoapOption::Observe, (0xff_fff0 + count) & 0xff_ffff);
+            let answer =
+                Response::new(Code::CONTENT).with_options(options).with_payload(count.to_be_bytes().to_vec());
+            let answer = Response { trusted: true, ..answer };
+            let sent = sim.with(device, |endpoint, now, out| {
+                endpoint.notify(now, to, own, count % 5 == 0, answer, out)
+            });
+            assert!(sent, "seed {seed}");
+            sim.run_until(100_000 + u64::from(count) * 1_000);
+        }
+        sim.run_until(1_000_000);
+        let values: Vec<u32> = sim.nodes[client]
+            .events
+            .iter()
+            .filter_map(|(_, event)| match event {
+                Event::Notification(n) => Some(u32::from_be_bytes(n.payload[..].try_into().unwrap())),
+                _ => None,
+            })
+            .collect();
+        assert!(values.windows(2).all(|pair| pair[0] < pair[1]), "seed {seed}: {values:?}");
+        let observed = |event: &Event<_>| matches!(event, Event::Response(r) if r.observed.is_some());
+        if sim.nodes[client].events.iter().any(|(_, event)| observed(event)) {
+            assert!(values.len() >= 10 && values.last() == Some(&40), "seed {seed}: {values:?}");
+        }
+    }
+}
+
+#[test]
+fn a_notification_of_ours_that_is_rejected_ends_the_observer() {
+    let mut bench = Bench::new();
+    let own = Token::new(&[1, 2]).unwrap();
+    let answer = || Response { trusted: true, ..Response::new(Code::CONTENT) };
+    assert!(bench.endpoint.notify(at(0), peer(1), own, true, answer(), &mut bench.out));
+    let sent = bench.sent().remove(0);
+    assert_eq!((sent[0], sent[1]), (0x42, 0x45));
+    bench.give(peer(1), &message(3, 0, mid(&sent), &[], &[]));
+    assert!(matches!(bench.events()[..], [Event::NotificationUnwanted { token, .. }] if token == own));
+    let mut bench = Bench::new();
+    assert!(bench.endpoint.notify(at(0), peer(1), own, true, answer(), &mut bench.out));
+    bench.wait_until(100_000);
+    assert!(matches!(bench.events()[..], [Event::NotificationUnwanted { .. }]));
 }
