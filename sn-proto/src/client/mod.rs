@@ -178,11 +178,14 @@ pub(crate) struct Outgoing {
     pub(crate) register: Option<Registering>,
     /// Credit that goes back to the broker when these are done, or after one Tretry.
     pub(crate) held_credit: u32,
+    /// A delivery that came while the broker owed the client the answer to its own PUBLISH: that one goes first,
+    /// since simple clients take the next message for their PUBACK.
+    pub(crate) deferred: Option<Delivery>,
 }
 
 impl Outgoing {
     fn is_idle(&self) -> bool {
-        self.flight.is_none() && self.register.is_none() && self.held_credit == 0
+        self.flight.is_none() && self.register.is_none() && self.held_credit == 0 && self.deferred.is_none()
     }
 }
 

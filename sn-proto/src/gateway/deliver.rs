@@ -38,6 +38,13 @@ impl SnGateway {
             // It crossed our Pause: QoS 1/2 comes again when the client listens.
             return self.give_credit(slot, cost, out);
         }
+        if self.has_open_publish(slot)
+            && let Some(client) = self.clients.get_mut(slot)
+            && client.outgoing().deferred.is_none()
+        {
+            client.outgoing().deferred = Some(delivery);
+            return;
+        }
         let naming = self.naming(slot, delivery.message.topic(), out);
         match (delivery.packet_id, naming) {
             (Some(packet), Naming::None) => {
@@ -75,6 +82,19 @@ impl SnGateway {
             }
         }
         self.arm(slot, now.instant);
+    }
+
+    /// The client has the answer to its PUBLISH: what came meanwhile may follow.
+    pub(super) fn deliver_deferred(&mut self, slot: u32, now: Now, out: &mut Actions) {
+        if self.has_open_publish(slot) {
+            return;
+        }
+        let Some(outgoing) = self.clients.get_mut(slot).and_then(|client| client.outgoing.as_mut()) else {
+            return;
+        };
+        if let Some(delivery) = outgoing.deferred.take() {
+            self.broker_publish(slot, delivery, now, out);
+        }
     }
 
     /// The id for a delivery to this client: predefined or short if it subscribed so, else a normal one. A short
@@ -449,6 +469,6 @@ impl SnGateway {
 }
 
 /// What a delivery takes from the link's credit.
-fn cost(delivery: &Delivery) -> u32 {
+pub(super) fn cost(delivery: &Delivery) -> u32 {
     u32::try_from(delivery.message.cost() + DELIVERY_OVERHEAD).unwrap_or(u32::MAX)
 }

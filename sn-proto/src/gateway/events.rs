@@ -29,8 +29,12 @@ impl SnGateway {
             FromBroker::Connack { memo, .. } => self.broker_connack(slot, &memo, now, out),
             FromBroker::Refused(reason) => self.broker_refused(slot, reason, out),
             FromBroker::Publish(delivery) => self.broker_publish(slot, delivery, now, out),
-            FromBroker::Puback { packet_id, outcome } => self.broker_puback(slot, packet_id, outcome, out),
-            FromBroker::Pubrec { packet_id, outcome } => self.broker_pubrec(slot, packet_id, outcome, out),
+            FromBroker::Puback { packet_id, outcome } => {
+                self.broker_puback(slot, packet_id, outcome, now, out)
+            }
+            FromBroker::Pubrec { packet_id, outcome } => {
+                self.broker_pubrec(slot, packet_id, outcome, now, out)
+            }
             FromBroker::Pubrel(packet_id) => self.broker_pubrel(slot, packet_id, now, out),
             FromBroker::Pubcomp(packet_id) => self.broker_pubcomp(slot, packet_id, now, out),
             FromBroker::Suback { granted, .. } => self.broker_suback(slot, &granted, out),

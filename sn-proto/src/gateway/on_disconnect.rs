@@ -48,8 +48,10 @@ impl SnGateway {
         if outgoing.register.is_some_and(|register| register.waiting.is_some()) {
             self.counters.register_busy += 1; // QoS 0, and its REGACK did not come in time
         }
-        if outgoing.held_credit > 0 {
-            self.request(slot, ToBroker::Credit { bytes: outgoing.held_credit }, out);
+        let deferred = outgoing.deferred.as_ref().map_or(0, super::deliver::cost);
+        let bytes = outgoing.held_credit.saturating_add(deferred);
+        if bytes > 0 {
+            self.request(slot, ToBroker::Credit { bytes }, out);
         }
     }
 

@@ -108,7 +108,10 @@ impl SnGateway {
     /// PINGRESP ends a burst, once the last REGISTER of it is answered too. The broker has paused by itself.
     pub(super) fn end_burst(&mut self, slot: u32, out: &mut Actions) {
         let Some(client) = self.clients.get_mut(slot) else { return };
-        let open = client.outgoing.as_ref().is_some_and(|it| it.flight.is_some() || it.register.is_some());
+        let open = client
+            .outgoing
+            .as_ref()
+            .is_some_and(|it| it.flight.is_some() || it.register.is_some() || it.deferred.is_some());
         if client.state == State::Awake && client.drained && !open {
             client.drained = false;
             self.clients.set_state(slot, State::Asleep);

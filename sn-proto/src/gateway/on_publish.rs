@@ -63,15 +63,15 @@ impl SnGateway {
                     }
                     return Ok((name, publish.data));
                 }
-                if let Some(name) = self.config.predefined.topic(Some(&client.name), id) {
-                    return Ok((Arc::clone(name), publish.data));
-                }
                 if publish.qos == Qos::MinusOne
                     && publish.topic_id_type == TopicIdType::Normal
                     && self.config.inline_topic_names
                     && let Some((name, data)) = inline_topic(id, publish.data)
                 {
                     return Ok((Arc::from(name), data));
+                }
+                if let Some(name) = self.config.predefined.topic(Some(&client.name), id) {
+                    return Ok((Arc::clone(name), publish.data));
                 }
                 Err(ReturnCode::InvalidTopicId)
             }
@@ -155,11 +155,13 @@ impl SnGateway {
         slot: u32,
         packet_id: PacketId,
         outcome: PublishOutcome,
+        now: Now,
         out: &mut Actions,
     ) {
         let Some((topic_id, msg_id)) = self.take_publish(slot, packet_id) else { return };
         let return_code = outcome_code(outcome);
         self.tell(slot, Message::PubAck(PubAck { topic_id, msg_id, return_code }), out);
+        self.deliver_deferred(slot, now, out);
     }
 
     /// The broker has stored, or refused, a QoS 2 message.
@@ -168,6 +170,7 @@ impl SnGateway {
         slot: u32,
         packet_id: PacketId,
         outcome: PublishOutcome,
+        now: Now,
         out: &mut Actions,
     ) {
         let Some((topic_id, msg_id)) = self.take_publish(slot, packet_id) else { return };
@@ -186,6 +189,22 @@ impl SnGateway {
                 }
             }
         }
+        self.deliver_deferred(slot, now, out);
+    }
+
+    /// Whether the broker still has to answer a PUBLISH of this client.
+    pub(super) fn has_open_publish(&self, slot: u32) -> bool {
+        let incoming = self.clients.get(slot).and_then(|client| client.incoming.as_ref());
+        incoming.is_some_and(|incoming| {
+            incoming.pending.iter().any(|pending| match pending {
+                Pending::Publish { .. } => true,
+                Pending::Subscribe { .. }
+                | Pending::WillTopic
+                | Pending::WillMessage
+                | Pending::EndSleep
+                | Pending::Refused(_) => false,
+            })
+        })
     }
 
     pub(super) fn broker_pubcomp(&mut self, slot: u32, packet_id: PacketId, now: Now, out: &mut Actions) {

@@ -75,10 +75,11 @@ impl SnGateway {
         }
         self.minus_one.generation = self.minus_one.generation.wrapping_add(1);
         self.minus_one.state = LinkState::Connecting;
-        let name: Arc<str> = Arc::from(format!("mqtt-sn/qos-minus-one/{}", self.worker));
+        // A client by kind, so that the ACL judges it; by its U+0000 a name that no client can take.
+        let name: Arc<str> = Arc::from(format!("\0mqtt-sn qos -1 worker {}", self.worker));
         let attach = Attach {
-            name: SessionName::Service(name),
-            protocol: Protocol::Internal,
+            name: SessionName::Client(name),
+            protocol: Protocol::MqttSn,
             clean: true,
             will: ConnectWill::None,
             will_is_session_state: false,

@@ -1,5 +1,13 @@
 //! The gateway with the real broker behind it, in virtual time.
 #![allow(clippy::indexing_slicing)] // a wrong index fails the test, as it should
 
+mod connect;
+mod deliver;
 mod first_light;
+mod places;
+mod publish;
+mod sleep;
+mod table;
+mod topics;
+mod will;
 mod world;

@@ -186,6 +186,11 @@ impl World {
         self.send_bytes(&peer(from), &hex(text));
     }
 
+    /// Only hands a datagram over; [`World::run`] does the rest.
+    pub(super) fn gateway_only(&mut self, from: &Peer, bytes: &[u8]) {
+        self.gateway.handle_datagram(self.now, from, bytes, &mut self.actions);
+    }
+
     pub(super) fn send_bytes(&mut self, from: &Peer, bytes: &[u8]) {
         self.gateway.handle_datagram(self.now, from, bytes, &mut self.actions);
         self.run();
@@ -253,6 +258,7 @@ impl World {
     pub(super) fn subscribe(&mut self, at: &str, filter: &str, qos: u8) -> u16 {
         let mut bytes = vec![u8::try_from(5 + filter.len()).expect("short"), 0x12, qos << 5, 0x00, 0x07];
         bytes.extend(filter.as_bytes());
+        self.heard_bytes(at);
         self.send_bytes(&peer(at), &bytes);
         let bytes = self.heard_bytes(at);
         match Message::decode(bytes.first().expect("a SUBACK")) {
@@ -331,7 +337,7 @@ pub(super) fn register(msg_id: u16, name: &str) -> Message<'_> {
 fn msg_id_of(message: &Message<'_>) -> Option<u16> {
     match message {
         Message::Register(register) => Some(register.msg_id),
-        Message::Publish(publish) => Some(publish.msg_id),
+        Message::Publish(publish) => Some(publish.msg_id).filter(|msg_id| *msg_id != 0),
         Message::PubRel(msg_id) => Some(*msg_id),
         _ => None,
     }

@@ -1,0 +1,308 @@
+//! Discovery, forwarders, groups, and the reflection guard (MQTT-SN §6.1, §5.5).
+
+use broker_core::frontend::Peer;
+
+use super::world::*;
+use crate::client::State;
+use crate::config::{Config, Group, Network, Rates, ReflectGuard};
+use crate::limits::Limits;
+
+const GROUP: &str = "225.1.1.1:1883";
+const FORWARDER: &str = "10.9.9.9:4000";
+/// An address that is globally routable.
+const PUBLIC: &str = "203.0.113.5:1000";
+
+fn groups() -> Config {
+    Config { groups: vec![Group { to: address(GROUP), ttl: Some(1) }], ..plain() }
+}
+
+fn on_group(from: &str) -> Peer {
+    Peer { group: true, ..peer(from) }
+}
+
+#[test]
+fn t_broadcast_test1_a_unicast_search_is_answered_to_the_searcher() {
+    let mut w = World::with(groups());
+    w.send(A, "03 01 00");
+    assert_eq!(w.heard_bytes(A), [hex("03 02 01")]);
+    assert!(w.sent.iter().all(|(_, _, bytes)| bytes[1] != 0x02 || bytes.len() == 3));
+    let mut w = World::with(Config { gateway_id: 7, ..plain() });
+    w.connect(A, "c1");
+    w.send(A, "03 01 00");
+    assert_eq!(w.heard(A), ["GWINFO 7"], "clients may ask too");
+    assert_eq!(w.state("c1"), Some(State::Active));
+}
+
+#[test]
+fn advertise_goes_to_the_group_in_seconds_at_start_and_every_period() {
+    let mut w = World::with(groups());
+    assert_eq!(w.heard_bytes(GROUP), [hex("05 00 01 0384")]);
+    w.pass_seconds(899);
+    assert!(w.heard(GROUP).is_empty());
+    w.pass_seconds(2);
+    assert_eq!(w.heard(GROUP), ["ADVERTISE 1 900"]);
+    assert!(w.sent.iter().all(|(_, ttl, _)| *ttl == Some(1)));
+}
+
+#[test]
+fn a_search_on_a_group_is_answered_to_the_group_with_its_radius_as_ttl() {
+    let mut w = World::with(groups());
+    w.heard(GROUP);
+    w.send_bytes(&on_group(A), &hex("03 01 05"));
+    assert_eq!(w.heard(GROUP), ["GWINFO 1"]);
+    assert_eq!(w.sent.last().map(|(_, ttl, _)| *ttl), Some(Some(5)));
+    w.send_bytes(&on_group(A), &hex("03 01 05"));
+    assert!(w.heard(GROUP).is_empty(), "once in five seconds");
+    assert_eq!(w.heard(A), ["GWINFO 1"], "and to the searcher in between");
+    w.pass_seconds(5);
+    w.send_bytes(&on_group(A), &hex("03 01 00"));
+    assert_eq!(w.heard(GROUP), ["GWINFO 1"]);
+    assert_eq!(w.sent.last().map(|(_, ttl, _)| *ttl), Some(Some(1)), "radius 0: the group's own TTL");
+}
+
+#[test]
+fn a_flood_of_searches_is_answered_up_to_the_bucket() {
+    let mut w = World::with(groups());
+    w.heard(GROUP);
+    for _ in 0..10_000 {
+        w.gateway_only(&peer(PUBLIC), &hex("03 01 00"));
+        w.gateway_only(&on_group(PUBLIC), &hex("03 01 00"));
+    }
+    w.run();
+    assert_eq!(w.heard(PUBLIC).len(), 10);
+    assert_eq!(w.heard(GROUP).len(), 1);
+    for number in 0..10_000u32 {
+        let from = format!("{}.{}.1.1:1000", 30 + number / 250, number % 250);
+        w.gateway_only(&peer(&from), &hex("03 01 00"));
+    }
+    w.run();
+    assert!(w.sent.len() < 1100, "{} over all addresses", w.sent.len());
+}
+
+#[test]
+fn only_discovery_is_heard_on_a_group() {
+    let mut w = World::with(groups());
+    w.mqtt_subscribe("#");
+    for message in ["08 04 04 01 003C 6331", "08 0C 62 7431 0000 31", "02 16", "02 18"] {
+        w.send_bytes(&on_group(A), &hex(message));
+    }
+    assert!(w.heard(A).is_empty() && w.mqtt_heard().is_empty());
+    assert_eq!(w.gateway.clients(), 0);
+}
+
+#[test]
+fn a_standby_gateway_is_silent_until_the_other_is_gone() {
+    let mut w = World::with(Config { standby_for: Some(9), gateway_id: 2, ..groups() });
+    assert!(w.heard(GROUP).is_empty());
+    w.send_bytes(&on_group(B), &hex("05 00 09 0064"));
+    w.send_bytes(&on_group(A), &hex("03 01 01"));
+    assert!(w.heard(GROUP).is_empty() && w.heard(A).is_empty());
+    w.send(A, "03 01 01");
+    assert_eq!(w.heard(A), ["GWINFO 2"], "who asks it directly is answered");
+    w.pass_seconds(299);
+    assert!(w.heard(GROUP).is_empty());
+    w.pass_seconds(2);
+    assert_eq!(w.heard(GROUP), ["ADVERTISE 2 900"]);
+    w.connect(A, "c1");
+    w.send_bytes(&on_group(B), &hex("05 00 09 0064"));
+    w.send_bytes(&on_group(A2), &hex("03 01 01"));
+    assert!(w.heard(GROUP).is_empty() && w.heard(A2).is_empty(), "back to stand-by");
+    assert_eq!(w.state("c1"), Some(State::Active), "its clients stay");
+}
+
+#[test]
+fn another_gateway_with_our_id_is_warned_of() {
+    let mut w = World::with(groups());
+    w.send_bytes(&on_group(B), &hex("05 00 01 0384"));
+    assert_eq!(w.gateway.counters().same_gateway_id, 0, "our own, heard back");
+    w.pass_seconds(30);
+    w.send_bytes(&on_group(B), &hex("05 00 01 0384"));
+    assert_eq!(w.gateway.counters().same_gateway_id, 1);
+    w.send_bytes(&on_group(B), &hex("05 00 02 0384"));
+    assert_eq!(w.gateway.counters().same_gateway_id, 1);
+}
+
+fn forwarders() -> Config {
+    let network = Network { address: address(FORWARDER).remote.ip(), prefix: 32 };
+    Config { forwarders: vec![network], ..plain() }
+}
+
+/// `message` from a node behind the forwarder.
+fn node(w: &mut World, node: &str, message: &str) -> Vec<String> {
+    let length = 3 + node.len() / 2;
+    w.send(FORWARDER, &format!("{length:02x} FE 01 {node} {message}"));
+    w.heard(FORWARDER)
+}
+
+#[test]
+fn nodes_behind_a_forwarder_are_clients_of_their_own() {
+    let mut w = World::with(forwarders());
+    w.mqtt_subscribe("#");
+    assert_eq!(node(&mut w, "aa", "08 04 04 01 003C 6331"), ["[aa 0] CONNACK 0"]);
+    assert_eq!(node(&mut w, "bbbb", "08 04 04 01 003C 6332"), ["[bbbb 0] CONNACK 0"]);
+    assert_eq!(node(&mut w, "", "08 04 04 01 003C 6333"), ["[ 0] CONNACK 0"], "an empty node id is one too");
+    assert_eq!(node(&mut w, "aa", "06 12 20 0001 61"), ["[aa 0] SUBACK 1025 q1 #1 0"]);
+    w.mqtt_publish("a", "1", 0);
+    assert_eq!(w.heard(FORWARDER), ["[aa 0] PUBLISH n1025 q0 1"]);
+    // Every feature works behind it: will prompts, sleep, QoS -1, discovery.
+    assert_eq!(node(&mut w, "cc", "08 04 0C 01 003C 6334"), ["[cc 0] WILLTOPICREQ"]);
+    assert_eq!(node(&mut w, "aa", "04 18 003C"), ["[aa 0] DISCONNECT"]);
+    w.mqtt_publish("a", "2", 0);
+    assert!(w.heard(FORWARDER).is_empty());
+    assert_eq!(node(&mut w, "aa", "04 16 6331"), ["[aa 0] PUBLISH n1025 q0 2", "[aa 0] PINGRESP"]);
+    assert!(node(&mut w, "dd", "08 0C 62 7431 0000 31").is_empty());
+    assert_eq!(w.mqtt_heard(), ["a 1 q0", "a 2 q0", "t1 1 q0"]);
+    assert_eq!(node(&mut w, "dd", "03 01 05"), ["[dd 3] GWINFO 1"]);
+    assert_eq!(node(&mut w, "dd", "02 16"), ["[dd 0] DISCONNECT"]);
+    // A keep-alive of its own, each.
+    w.pass_seconds(60);
+    node(&mut w, "bbbb", "02 16");
+    w.pass_seconds(40);
+    assert_eq!(w.state("c3"), None);
+    assert_eq!(w.state("c2"), Some(State::Active));
+}
+
+#[test]
+fn a_client_that_moves_to_another_node_takes_its_session_along() {
+    let mut w = World::with(forwarders());
+    node(&mut w, "aa", "08 04 00 01 003C 6331");
+    node(&mut w, "aa", "06 12 20 0001 61");
+    assert_eq!(node(&mut w, "bb", "08 04 00 01 003C 6331"), ["[aa 0] DISCONNECT", "[bb 0] CONNACK 0"]);
+    w.mqtt_publish("a", "1", 0);
+    assert_eq!(w.heard(FORWARDER), ["[bb 0] REGISTER 1025 a"]);
+    node(&mut w, "bb", "04 18 003C");
+    node(&mut w, "cc", "04 16 6331");
+    assert_eq!(w.state("c1"), Some(State::Asleep), "and so a sleeper, by the same forwarder");
+}
+
+#[test]
+fn encapsulation_is_believed_from_listed_forwarders_only() {
+    let mut w = World::with(forwarders());
+    w.send(A, "04 FE 01 AA 08 04 04 01 003C 6331");
+    assert!(w.heard(A).is_empty());
+    assert_eq!(w.gateway.counters().not_a_forwarder, 1);
+    w.send(FORWARDER, "08 04 04 01 003C 6331");
+    assert_eq!(w.heard(FORWARDER), ["CONNACK 0"], "a forwarder may be a client itself");
+    w.send(FORWARDER, "04 FE 01 AA 03 FE 00 02 16");
+    w.send(FORWARDER, "03 FE 00");
+    assert!(w.heard(FORWARDER).is_empty());
+}
+
+#[test]
+fn nodes_behind_one_forwarder_have_a_cap() {
+    let limits = Limits { nodes_per_forwarder_max: 2, ..Limits::default() };
+    let mut w = World::with(Config { limits, ..forwarders() });
+    node(&mut w, "01", "08 04 04 01 003C 6331");
+    node(&mut w, "02", "08 04 04 01 003C 6332");
+    assert_eq!(node(&mut w, "03", "08 04 04 01 003C 6333"), ["[03 0] CONNACK 1"]);
+    node(&mut w, "01", "02 18");
+    assert_eq!(node(&mut w, "03", "08 04 04 01 003C 6333"), ["[03 0] CONNACK 0"]);
+}
+
+#[test]
+fn advertise_goes_to_forwarders_with_an_empty_node_id() {
+    let mut w = World::with(Config { advertise_to_forwarders: vec![address(FORWARDER)], ..forwarders() });
+    assert_eq!(w.heard_bytes(FORWARDER), [hex("03 FE 00 05 00 01 0384")]);
+}
+
+#[test]
+fn an_address_that_validates_nothing_gets_three_times_what_it_sent() {
+    let mut w = World::with(Config { reflect_guard: ReflectGuard::All, ..plain() });
+    w.connect(A, "c1");
+    w.send(A, "06 12 00 0001 23"); // "#" at QoS 0
+    let answers = w.heard_bytes(A).iter().map(Vec::len).sum::<usize>();
+    let received = 8 + 6;
+    for number in 0..2000 {
+        w.mqtt_publish("ab", &format!("{number:04}{}", "x".repeat(1000)), 0);
+    }
+    let sent = w.heard_bytes(A).iter().map(Vec::len).sum::<usize>();
+    assert!(sent + answers <= 3 * received + 1100, "{sent} octets, one message beyond the credit at most");
+    assert!(sent > 0);
+    w.send(A, "02 16");
+    assert_eq!(w.heard(A)[0], "PINGRESP", "and more when it is heard again");
+}
+
+#[test]
+fn a_validated_address_gets_all() {
+    let mut w = World::with(Config { reflect_guard: ReflectGuard::All, ..plain() });
+    w.connect_with(A, "c1", 0x04, 0);
+    w.heard(A);
+    w.subscribe(A, "ab", 1);
+    w.mqtt_publish("ab", "1", 1);
+    w.heard(A);
+    w.puback(A, 0);
+    for number in 0..200 {
+        w.mqtt_publish("ab", &format!("{number:04}{}", "x".repeat(100)), 0);
+    }
+    assert_eq!(w.heard(A).len(), 200);
+}
+
+#[test]
+fn a_qos_0_subscriber_is_asked_once_and_answers_to_get_all() {
+    let mut w = World::with(Config { reflect_guard: ReflectGuard::All, ..plain() });
+    w.connect_with(A, "c1", 0x04, 0);
+    w.heard(A);
+    assert_eq!(w.subscribe(A, "ab", 0), 1025);
+    let mut heard = Vec::new();
+    for number in 0..20 {
+        w.mqtt_publish("ab", &number.to_string(), 0);
+        heard.extend(w.heard(A));
+    }
+    let asked = heard.iter().filter(|line| *line == "REGISTER 1025 ab").count();
+    assert_eq!(asked, 1, "{heard:?}");
+    let before = heard.len();
+    assert!(before < 20);
+    w.regack(A, 0);
+    let after = w.heard(A).len();
+    assert_eq!(before - 1 + after, 20, "nothing was lost while it waited");
+}
+
+#[test]
+fn the_guard_spares_local_networks_by_default_and_can_be_switched_off() {
+    for (guard, place, guarded) in [
+        (ReflectGuard::Public, A, false),
+        (ReflectGuard::Public, PUBLIC, true),
+        (ReflectGuard::Off, PUBLIC, false),
+        (ReflectGuard::All, A, true),
+    ] {
+        let mut w = World::with(Config { reflect_guard: guard, ..plain() });
+        w.connect_with(place, "c1", 0x04, 0);
+        w.heard(place);
+        w.subscribe(place, "#", 0);
+        for _ in 0..50 {
+            w.mqtt_publish("ab", "0123456789", 0);
+        }
+        assert_eq!(w.heard(place).len() < 50, guarded, "{guard:?} {place}");
+    }
+}
+
+#[test]
+fn rate_limits_hold_for_an_address_and_for_a_client() {
+    let rates = Rates { datagrams_per_client: 5, ..Rates::default() };
+    let mut w = World::with(Config { rates, ..plain() });
+    w.connect(A, "c1");
+    w.connect(A2, "c2");
+    for _ in 0..20 {
+        w.send(A, "02 16");
+    }
+    assert_eq!(w.heard(A).len(), 4);
+    w.send(A2, "02 16");
+    assert_eq!(w.heard(A2), ["PINGRESP"], "each for itself");
+    w.pass_seconds(1);
+    w.send(A, "02 16");
+    assert_eq!(w.heard(A), ["PINGRESP"]);
+    let rates = Rates { datagrams_per_ip: 5, ..Rates::default() };
+    let mut w = World::with(Config { rates, ..plain() });
+    w.connect(A, "c1");
+    for _ in 0..20 {
+        w.send(A2, "03 01 00");
+    }
+    assert_eq!(w.heard(A2).len(), 4);
+    let rates = Rates { connects_per_ip: 3, ..Rates::default() };
+    let mut w = World::with(Config { rates, ..plain() });
+    for number in 0..5 {
+        w.connect_with(&format!("10.0.0.1:{}", 2000 + number), &format!("c{number}"), 0x04, 60);
+    }
+    assert_eq!(w.heard("10.0.0.1:2002"), ["CONNACK 0"]);
+    assert_eq!(w.heard("10.0.0.1:2003"), ["CONNACK 1"]);
+}
