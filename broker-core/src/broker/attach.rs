@@ -475,6 +475,6 @@ impl Session {
             Some(expiry) => ledger.now.instant + expiry.saturating_sub(Duration::from_millis(gone_for)),
             None => Instant::FAR_FUTURE,
         };
-        self.arm(&mut ledger.timers);
+        self.arm(ledger.now.instant, &mut ledger.timers);
     }
 }

@@ -9,7 +9,6 @@ use crate::link::{Fate, SessionName};
 use crate::time::{Instant, Now};
 use std::time::Duration;
 
-#[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) limits: Limits,
     pub(super) counters: Counters,

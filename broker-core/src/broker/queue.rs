@@ -271,7 +271,7 @@ impl Session {
         outgoing.first_expiry = outgoing.first_expiry.min(expires);
         outgoing.queue.push(waiting);
         if expires != Instant::FAR_FUTURE {
-            self.arm(&mut ledger.timers);
+            self.arm(ledger.now.instant, &mut ledger.timers);
         }
     }
 

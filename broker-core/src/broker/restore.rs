@@ -183,7 +183,7 @@ impl Broker {
                 }
                 offline.push((session.since_unix_ms, slot));
             }
-            session.arm(&mut self.ledger.timers); // messages that expire
+            session.arm(self.ledger.now.instant, &mut self.ledger.timers); // messages that expire
             for held in &session.subscriptions {
                 self.routes.subscribe(held.filter.as_filter(), SessionKey(slot), held.qos);
             }

@@ -22,6 +22,7 @@ use crate::message::{QoS, Will};
 use crate::record::{Record, SessionId};
 use crate::time::Instant;
 use crate::topic::TopicFilter;
+use crate::wheel::Timer;
 use hashbrown::HashTable;
 use slab::Slab;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -124,8 +125,7 @@ pub(super) struct Session {
     pub(super) sleep_ms: u64,
     /// When it ends (offline), or is lost (asleep).
     pub(super) deadline: Instant,
-    /// The earliest of its timers that is in the wheel.
-    pub(super) armed: Instant,
+    pub(super) timer: Timer,
     /// Attached or offline since, milliseconds since 1970.
     pub(super) since_unix_ms: u64,
     pub(super) remote: Remote,
@@ -165,7 +165,7 @@ impl Session {
             replaying: false,
             sleep_ms: 0,
             deadline: Instant::FAR_FUTURE,
-            armed: Instant::FAR_FUTURE,
+            timer: Timer::new(),
             since_unix_ms: 0,
             remote: Remote::Unknown,
             outgoing: None,
@@ -213,14 +213,6 @@ impl Session {
             clean: self.clean,
             queue_qos0_offline: self.queue_qos0_offline,
             will_is_session_state: self.will_is_session_state,
-        }
-    }
-
-    /// The earliest of its deadlines.
-    pub(super) fn next_deadline(&self) -> Instant {
-        match &self.outgoing {
-            Some(outgoing) => self.deadline.min(outgoing.first_expiry),
-            None => self.deadline,
         }
     }
 }

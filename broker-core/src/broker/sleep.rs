@@ -125,7 +125,7 @@ impl Session {
             0 => Instant::FAR_FUTURE,
             sleep => ledger.now.instant + Duration::from_millis(sleep),
         };
-        self.arm(&mut ledger.timers);
+        self.arm(ledger.now.instant, &mut ledger.timers);
     }
 
     /// The device is awake for a moment: it gets what waits now, given-up messages too.

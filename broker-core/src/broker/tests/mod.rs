@@ -128,11 +128,14 @@ impl House {
     pub(super) fn pass(&mut self, time: Duration) {
         self.now.instant = self.now.instant + time;
         self.now.unix_ms += time.as_millis() as u64;
+        // Timers fire up to a tick late: what is due now has fired a tick later.
+        let tick = Duration::from_millis(16);
+        let now = Now::new(self.now.instant + tick, self.now.unix_ms + 16);
         for _ in 0..1000 {
-            if self.broker.next_timeout().is_none_or(|at| at > self.now.instant) {
+            if self.broker.next_timeout().is_none_or(|at| at > now.instant) {
                 break;
             }
-            self.broker.handle_timeout(self.now, &mut self.out);
+            self.broker.handle_timeout(now, &mut self.out);
             self.sort_out();
         }
     }
