@@ -68,11 +68,13 @@ impl Ledger {
         self.now.unix_ms.saturating_add(ahead).saturating_sub(behind).max(1)
     }
 
-    /// The deadline for a wall-clock moment; 0 is none. A moment that has passed is now.
+    /// The deadline for a wall-clock moment; 0 is none.
     pub(super) fn instant_of(&self, unix_ms: u64) -> Instant {
         if unix_ms == 0 {
             return Instant::FAR_FUTURE;
         }
-        self.now.instant + Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms))
+        let ago = self.now.unix_ms.saturating_sub(unix_ms);
+        let present = Instant::from_millis(self.now.instant.as_millis().saturating_sub(ago));
+        present + Duration::from_millis(unix_ms.saturating_sub(self.now.unix_ms))
     }
 }

@@ -71,7 +71,7 @@ impl Broker {
             .sessions
             .iter()
             .filter(survives)
-            .map(|session| (session.name.clone(), self.session_snapshot(session)))
+            .map(|session| (session.name.clone(), self.session_snapshot(session, false)))
             .collect();
         let mut retained = BTreeMap::new();
         self.retained(&mut RetainedCursor::default(), usize::MAX, |message, since_unix_ms| {
@@ -82,10 +82,17 @@ impl Broker {
         Snapshot { sessions, retained }
     }
 
-    fn session_snapshot(&self, session: &Session) -> SessionSnapshot {
+    /// What is held for one session, whether it is durable or not: for tests.
+    #[cfg(test)]
+    pub(super) fn snapshot_of(&self, name: &SessionName) -> SessionSnapshot {
+        let slot = self.sessions.find(name).expect("a session of this name");
+        self.session_snapshot(self.sessions.get(slot).expect("found"), true)
+    }
+
+    fn session_snapshot(&self, session: &Session, all: bool) -> SessionSnapshot {
         let mut held = BTreeMap::new();
         if let Some(outgoing) = &session.outgoing {
-            for waiting in outgoing.queue.iter().filter(|waiting| waiting.recorded) {
+            for waiting in outgoing.queue.iter().filter(|waiting| all || waiting.recorded) {
                 held.insert(
                     QueueSeq(waiting.seq),
                     HeldSnapshot {
@@ -99,7 +106,7 @@ impl Broker {
                     },
                 );
             }
-            for flying in outgoing.flight.iter().filter(|flying| flying.recorded) {
+            for flying in outgoing.flight.iter().filter(|flying| all || flying.recorded) {
                 held.insert(
                     QueueSeq(flying.seq),
                     HeldSnapshot {

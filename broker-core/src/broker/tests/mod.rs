@@ -1,6 +1,7 @@
 //! Tests of the broker through its one door: requests in, records and events out, virtual time.
 mod attach;
 mod deliver;
+mod random;
 mod retain;
 mod sleep;
 
@@ -88,7 +89,7 @@ impl House {
         broker.set_recording(true);
         House {
             broker,
-            now: Now::new(Instant::from_millis(1_000), 1_700_000_000_000),
+            now: Now::new(Instant::from_millis(1_000_000_000), 1_700_000_000_000),
             out: Effects::default(),
             heard: BTreeMap::new(),
             commits: Vec::new(),
