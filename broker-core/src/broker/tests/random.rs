@@ -87,6 +87,8 @@ struct World {
     fates: BTreeMap<u64, usize>,
     next_tag: u64,
     crashes: usize,
+    /// A client whose link broke just now: it hears nothing of this call.
+    deaf: Option<usize>,
     limits: Limits,
 }
 
@@ -137,6 +139,7 @@ impl World {
             fates: BTreeMap::new(),
             next_tag: 1,
             crashes: 0,
+            deaf: None,
             limits,
         }
     }
@@ -194,7 +197,7 @@ impl World {
 
     fn hear(&mut self, link: LinkId, event: FromBroker) {
         let at = link.slot as usize;
-        if self.link(at) != link {
+        if self.link(at) != link || self.deaf == Some(at) {
             return;
         }
         let seed = self.seed;
@@ -423,7 +426,13 @@ impl World {
         if qos == Q1 {
             self.candidates_of(at, &message);
         }
+        let breaks = self.dice.chance(8);
+        self.deaf = breaks.then_some(at);
         self.say(at, ToBroker::Publish { packet_id, dup: false, message });
+        self.deaf = None;
+        if breaks {
+            self.disconnect(at);
+        }
     }
 
     /// The client sends the next acknowledgement that it owes.
