@@ -301,5 +301,6 @@ fn the_answer_to_the_last_block_names_it() {
     bench.give(peer(1), &message(0, 2, 2, &[9], &[&hex("B1 78 D1 03 10 FF")[..], &[2; 3]].concat()));
     let request = bench.asked();
     assert_eq!(request.payload.len(), 19);
+    assert_eq!(bench.endpoint.counters().pending_body_bytes, 0, "a whole body is not held any more");
     assert_eq!(bench.respond(request.id, Response::new(Code::CHANGED)), [hex("61 44 00 02 09 D1 0E 10")]);
 }
