@@ -80,7 +80,7 @@ impl Default for Limits {
             topic_bytes_max: 1024,
             client_id_bytes_max: 1024,
             inflight_max: 32,
-            incoming_qos2_max: 32,
+            incoming_qos2_max: 1000,
             incoming_qos2_bytes_max: 4 << 20,
             queue_messages_max: 1000,
             queue_bytes_max: 1 << 20,

@@ -290,8 +290,9 @@ schema! {
         filters_per_packet: u32, "limits.filters_per_packet" = "256", SIXTEEN_BITS, Reload;
         /// QoS 1 and 2 messages on their way to one MQTT client.
         inflight: u16, "limits.inflight" = "32", SIXTEEN_BITS, Reload;
-        /// QoS 2 messages from one client that wait for their PUBREL.
-        incoming_qos2: u16, "limits.incoming_qos2" = "32", SIXTEEN_BITS, Reload;
+        /// QoS 2 messages from one client that wait for their PUBREL. Past it the connection ends; MQTT
+        /// 3.1.1 cannot tell a client this number, and some send all they have at once.
+        incoming_qos2: u16, "limits.incoming_qos2" = "1000", SIXTEEN_BITS, Reload;
         /// Bytes of QoS 2 messages from one client that wait for their PUBREL.
         incoming_qos2_bytes: u64, "limits.incoming_qos2_bytes" = "\"4MiB\"", Kind::Size { min: KIB, max: 4 * GIB }, Reload;
         /// Messages that wait for one client, asleep and away ones too. When it is full, QoS 0 goes first,
