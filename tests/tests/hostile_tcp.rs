@@ -11,14 +11,44 @@ use hostile::rows::File;
 use hostile::server::Server;
 use hostile::{all_files, play_file};
 
-/// The data files whose part of the program serves already.
-const SERVED: &[&str] = &[];
+#[test]
+fn first_packets_are_judged_by_their_first_bytes() {
+    play_file("mqtt_first_packet.toml");
+}
 
 #[test]
-fn rows_hold_where_the_program_serves() {
-    for name in SERVED {
-        play_file(name);
-    }
+fn broken_connects_end_the_connection() {
+    play_file("mqtt_connect.toml");
+}
+
+#[test]
+fn slow_connects_meet_a_deadline() {
+    play_file("mqtt_deadline.toml");
+}
+
+#[test]
+fn broken_publishes_end_the_connection() {
+    play_file("mqtt_publish.toml");
+}
+
+#[test]
+fn broken_subscribes_end_the_connection() {
+    play_file("mqtt_subscribe.toml");
+}
+
+#[test]
+fn packets_out_of_place_leave_a_sane_state() {
+    play_file("mqtt_state.toml");
+}
+
+#[test]
+fn floods_stay_within_their_bounds() {
+    play_file("mqtt_flood.toml");
+}
+
+#[test]
+fn retained_messages_stay_within_their_quota() {
+    play_file("mqtt_retained.toml");
 }
 
 #[test]
