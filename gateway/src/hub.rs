@@ -8,6 +8,7 @@
 //! datagram ┼─ requests ─► broker┤                      ├─► events ─► streams, front-ends ─► requests …
 //! fronts  ─┘                    └─► events (held) ─────┘
 //! ```
+use crate::fronts::{Front, FrontSettings};
 use crate::stats::Stats;
 use crate::streams::{Requests, Streams};
 use crate::udp::{Batch, UdpPort};
@@ -30,7 +31,7 @@ pub(crate) struct Hub {
     effects: Effects,
     events: Vec<(LinkId, FromBroker)>,
     pub(crate) requests: Requests,
-    fronts: [Option<Box<dyn Frontend>>; FRONTENDS],
+    fronts: [Option<Front>; FRONTENDS],
     pub(crate) ports: Vec<UdpPort>,
     actions: Actions,
     batch: Batch,
@@ -62,9 +63,21 @@ impl Hub {
     }
 
     /// Gives a protocol its front-end.
-    pub(crate) fn set_front(&mut self, id: FrontendId, front: Box<dyn Frontend>) {
-        if let Some(place) = self.fronts.get_mut(id as usize) {
+    pub(crate) fn set_front(&mut self, front: Front) {
+        if let Some(place) = self.fronts.get_mut(front.id() as usize) {
             *place = Some(front);
+        }
+    }
+
+    /// The front-ends there are.
+    pub(crate) fn fronts(&self) -> impl Iterator<Item = &Front> {
+        self.fronts.iter().flatten()
+    }
+
+    /// New settings for the front-ends.
+    pub(crate) fn handle_config(&mut self, now: Now, settings: &FrontSettings) {
+        for front in self.fronts.iter_mut().flatten() {
+            front.handle_config(now, settings);
         }
     }
 

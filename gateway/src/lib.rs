@@ -19,6 +19,7 @@ pub mod log;
 pub mod run;
 
 mod dump;
+mod fronts;
 mod hub;
 mod peers;
 mod settings;

@@ -9,7 +9,7 @@ use crate::sys;
 use crate::tcp::{self, TcpPort};
 use crate::udp::{self, UdpPort};
 use crate::worker::Worker;
-use broker_core::frontend::{Frontend, ListenerId};
+use broker_core::frontend::ListenerId;
 use broker_core::link::FrontendId;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -54,19 +54,13 @@ fn serve(mut control: Control) -> Result<(), StartError> {
             Signals::new().map_err(|error| StartError(format!("cannot listen to signals: {error}")))?;
         let failed = |error: io::Error| StartError(format!("cannot serve: {error}"));
         let (worker, poll) =
-            Worker::new(clock, settings, seed(), sockets.streams, sockets.datagrams, fronts())
-                .map_err(failed)?;
+            Worker::new(clock, settings, seed(), sockets.streams, sockets.datagrams).map_err(failed)?;
         for line in &sockets.lines {
             info!("listening: {line}");
         }
         info!("{}", control.loaded.config.open_hint());
         worker.run(poll, &mut signals, &mut control).await.map_err(failed)
     })
-}
-
-/// The datagram front-ends. A port whose front-end is missing is read and forgotten.
-fn fronts() -> Vec<(FrontendId, Box<dyn Frontend>)> {
-    Vec::new()
 }
 
 /// A text of several lines as one line of the log.

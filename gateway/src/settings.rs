@@ -1,5 +1,6 @@
 //! What a worker takes from the configuration, in the form that it uses.
 use crate::config::{Config, Network};
+use crate::fronts::FrontSettings;
 use broker_core::Limits;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     exempt: Vec<Network>,
     /// Silence of a client with keep-alive 0.
     pub(crate) idle_timeout: Option<Duration>,
+    /// Those of the datagram front-ends.
+    pub(crate) fronts: FrontSettings,
     /// Between two updates of `$SYS`.
     pub(crate) sys_interval: Option<Duration>,
 }
@@ -32,6 +35,7 @@ impl Settings {
             connects_per_second: config.limits.connects_per_second,
             exempt: config.limits.exempt.clone(),
             idle_timeout: config.mqtt.idle_timeout,
+            fronts: FrontSettings::from_config(config),
             sys_interval: config.sys.interval,
         }
     }

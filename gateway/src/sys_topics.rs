@@ -1,5 +1,6 @@
 //! `$SYS/gateway/#`: what the gateway itself counts, beside the broker's `$SYS/broker/#`. Only what changed since the
 //! last round is published.
+use crate::fronts::Front;
 use crate::stats::Stats;
 use broker_core::mqtt::{ClosedBy, Counters, Malformed};
 use broker_core::{IoCounters, Message, QoS};
@@ -20,12 +21,13 @@ pub(crate) struct SysTopics {
 impl SysTopics {
     /// The messages for the values that differ from those published last. `connections` are open now, `blocked` of
     /// them with a client that does not read.
-    pub(crate) fn changed(
+    pub(crate) fn changed<'a>(
         &mut self,
         counters: &Counters,
         stats: &Stats,
         connections: usize,
         blocked: usize,
+        fronts: impl Iterator<Item = &'a Front>,
     ) -> Vec<Message> {
         let mut messages = Vec::new();
         let mut values = Vec::with_capacity(self.published.len());
@@ -69,6 +71,9 @@ impl SysTopics {
         for (name, value) in REFUSALS.iter().zip(counters.refused).skip(1) {
             add(&|| format!("mqtt/refused/{name}"), value);
         }
+        for front in fronts {
+            front.counters(&mut |name, value| add(&|| name.to_owned(), value));
+        }
         self.published = values;
         messages
     }
@@ -95,14 +100,14 @@ mod tests {
     fn only_changed_values_are_published() {
         let mut sys = SysTopics::default();
         let (counters, mut stats) = (Counters::default(), Stats::default());
-        let first = sys.changed(&counters, &stats, 0, 0);
+        let first = sys.changed(&counters, &stats, 0, 0, std::iter::empty());
         assert!(
             first.iter().any(|m| m.topic() == "$SYS/gateway/mqtt/malformed/too_large" && m.payload() == b"0")
         );
         assert!(first.iter().all(Message::retain));
-        assert!(sys.changed(&counters, &stats, 0, 0).is_empty());
+        assert!(sys.changed(&counters, &stats, 0, 0, std::iter::empty()).is_empty());
         stats.udp.kernel_drops = 7;
-        let second = sys.changed(&counters, &stats, 1, 0);
+        let second = sys.changed(&counters, &stats, 1, 0, std::iter::empty());
         let topics: Vec<_> = second.iter().map(|m| (m.topic(), m.payload())).collect();
         assert_eq!(
             topics,

@@ -22,8 +22,6 @@ use crate::sys;
 use crate::sys_topics::{self, SysTopics};
 use crate::tcp::{self, ACCEPT_RETRY, Accepted, ConnectRate, TcpPort};
 use crate::udp::UdpPort;
-use broker_core::frontend::Frontend;
-use broker_core::link::FrontendId;
 use broker_core::{Broker, Instant, Now};
 use mio::{Events, Interest, Poll, Token};
 use std::io;
@@ -82,7 +80,6 @@ impl Worker {
         seed: u64,
         listeners: Vec<TcpPort>,
         ports: Vec<UdpPort>,
-        fronts: Vec<(FrontendId, Box<dyn Frontend>)>,
     ) -> io::Result<(Self, Poll)> {
         let poll = Poll::new()?;
         let now = clock.now();
@@ -95,8 +92,8 @@ impl Worker {
         let streams = Streams::new(now, 0, poll.registry().try_clone()?, Rc::clone(&shared), credit);
         let mut hub = Hub::new(Broker::new(settings.limits.clone(), seed));
         hub.ports = ports;
-        for (id, front) in fronts {
-            hub.set_front(id, front);
+        for front in settings.fronts.fronts(0, seed.rotate_left(31)) {
+            hub.set_front(front);
         }
         let mut worker = Worker {
             clock,
@@ -431,7 +428,8 @@ impl Worker {
         let uptime = now.instant.saturating_since(self.started.instant);
         let counters = self.shared.counters();
         let io = sys_topics::io_counters(&counters, &self.stats);
-        let changed = self.sys.changed(&counters, &self.stats, self.streams.len(), self.streams.blocked());
+        let (open, blocked) = (self.streams.len(), self.streams.blocked());
+        let changed = self.sys.changed(&counters, &self.stats, open, blocked, self.hub.fronts());
         self.hub.with_broker(now, &mut self.streams, &mut self.stats, |broker, out| {
             broker.publish_sys(now, sys_topics::VERSION, uptime, &io, out);
             for message in changed {
@@ -444,6 +442,7 @@ impl Worker {
         let Some(settings) = control.reload() else { return };
         self.shared.set_limits(settings.limits.clone(), settings.idle_timeout);
         self.streams.set_credit(settings.limits.stream_credit_bytes);
+        self.hub.handle_config(now, &settings.fronts);
         let limits = settings.limits.clone();
         self.hub.with_broker(now, &mut self.streams, &mut self.stats, |broker, out| {
             broker.set_limits(now, limits, out);

@@ -216,15 +216,13 @@ schema! {
         bind: Vec<Bind>, "mqtt.sn.bind" = "[\"127.0.0.1\", \"::1\"]", Kind::Binds, Restart,
             example = "[\"0.0.0.0\", \"::\"]";
         /// The gateway's id in ADVERTISE and GWINFO.
-        gateway_id: u8, "mqtt.sn.gateway_id" = "1", Kind::Integer { min: 1, max: 255 }, Restart,
-            later = "this version does not announce itself (ADVERTISE, GWINFO)";
+        gateway_id: u8, "mqtt.sn.gateway_id" = "1", Kind::Integer { min: 1, max: 255 }, Reload;
         /// Time between two ADVERTISE messages.
         advertise_duration: Duration, "mqtt.sn.advertise_duration" = "900",
             Kind::Duration { min: SECOND, max: Duration::from_secs(65_535), may_be_off: false, whole_seconds: true },
-            Reload, later = "this version does not announce itself (ADVERTISE, GWINFO)";
+            Reload, later = "this version does not announce itself (ADVERTISE)";
         /// Whether devices may publish without a connection (QoS -1, in flags QoS 3).
-        enable_qos3: bool, "mqtt.sn.enable_qos3" = "true", Kind::Bool, Reload,
-            later = "QoS -1 is not built into this version; such messages are dropped and counted";
+        enable_qos3: bool, "mqtt.sn.enable_qos3" = "true", Kind::Bool, Reload;
         /// The user name under which devices connect, since MQTT-SN 1.2 knows none.
         username: Option<String>, "mqtt.sn.username" = "\"\"", Kind::Text { max: 65_535 }, Reload,
             example = "\"mqtt_sn_user\"",
@@ -235,11 +233,9 @@ schema! {
             later = "this version checks no passwords, so every device is let in, with or without it";
         /// Predefined topic ids (1 to 65534; 0 is reserved) that every device may use without REGISTER.
         predefined_topics: BTreeMap<u16, TopicName>, "mqtt.sn.predefined.topic" = "{}", Kind::Topics, Reload,
-            example = "\"sensors/temperature\"",
-            later = "this version does not serve MQTT-SN yet";
+            example = "\"sensors/temperature\"";
         /// Topic ids that one device may register.
-        max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000 }, Reload,
-            later = "this version does not serve MQTT-SN yet";
+        max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000 }, Reload;
     }
 
     /// LwM2M devices (CoAP over UDP).

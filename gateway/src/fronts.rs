@@ -1,0 +1,177 @@
+//! [`Front`]: the datagram front-ends, made from the settings. An enum and not a trait object, so that a reload and
+//! `$SYS` reach what the [`Frontend`] trait does not speak of.
+use crate::config::Config;
+use broker_core::frontend::{Actions, Frontend, Peer};
+use broker_core::link::{FrontendId, Secret};
+use broker_core::topic::TopicLimits;
+use broker_core::{FromBroker, Instant, LinkId, Now};
+use bytes::Bytes;
+use sn_proto::SnGateway;
+use std::sync::Arc;
+
+/// A protocol over datagrams.
+#[derive(Debug)]
+pub(crate) enum Front {
+    /// MQTT-SN.
+    Sn(Box<SnGateway>),
+}
+
+/// The settings of all datagram front-ends.
+#[derive(Clone, Debug)]
+pub(crate) struct FrontSettings {
+    sn: sn_proto::Config,
+}
+
+impl FrontSettings {
+    pub(crate) fn from_config(config: &Config) -> Self {
+        FrontSettings { sn: sn(config) }
+    }
+
+    /// One front-end of each protocol, for the worker with this number.
+    pub(crate) fn fronts(&self, worker: u8, seed: u64) -> Vec<Front> {
+        vec![Front::Sn(Box::new(SnGateway::new(self.sn.clone(), worker, seed)))]
+    }
+}
+
+impl Front {
+    /// Which links are this front-end's.
+    pub(crate) fn id(&self) -> FrontendId {
+        match self {
+            Front::Sn(_) => FrontendId::MqttSn,
+        }
+    }
+
+    /// New settings, after a reload.
+    pub(crate) fn handle_config(&mut self, now: Now, settings: &FrontSettings) {
+        match self {
+            Front::Sn(gateway) => gateway.handle_config(now, settings.sn.clone()),
+        }
+    }
+
+    /// Calls `add` with the name and value of every counter, always in the same order.
+    pub(crate) fn counters(&self, add: &mut dyn FnMut(&str, u64)) {
+        match self {
+            Front::Sn(gateway) => sn_counters(gateway, add),
+        }
+    }
+}
+
+impl Frontend for Front {
+    fn handle_datagram(&mut self, now: Now, from: &Peer, datagram: &[u8], out: &mut Actions) {
+        match self {
+            Front::Sn(gateway) => gateway.handle_datagram(now, from, datagram, out),
+        }
+    }
+
+    fn handle_event(&mut self, now: Now, link: LinkId, event: FromBroker, out: &mut Actions) {
+        match self {
+            Front::Sn(gateway) => gateway.handle_event(now, link, event, out),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now, out: &mut Actions) {
+        match self {
+            Front::Sn(gateway) => gateway.handle_timeout(now, out),
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        match self {
+            Front::Sn(gateway) => gateway.next_timeout(),
+        }
+    }
+}
+
+fn sn(config: &Config) -> sn_proto::Config {
+    let (sn, limits) = (&config.sn, &config.limits);
+    sn_proto::Config {
+        gateway_id: sn.gateway_id,
+        advertise_duration: u16::try_from(sn.advertise_duration.as_secs()).unwrap_or(u16::MAX),
+        username: sn.username.as_deref().map(Arc::from),
+        password: sn
+            .password
+            .as_ref()
+            .map(|password| Secret(Bytes::copy_from_slice(password.expose().as_bytes()))),
+        // Loading has refused what the table refuses; an empty one then says nothing wrong.
+        predefined: Arc::new(sn.predefined().unwrap_or_default()),
+        qos_minus_one: sn.enable_qos3,
+        topic_limits: TopicLimits {
+            levels_max: limits.topic_levels as usize,
+            bytes_max: limits.topic_bytes as usize,
+        },
+        limits: sn_proto::limits::Limits {
+            clients_max: limits.connections as usize,
+            topics_per_client_max: sn.max_topics as usize,
+            ..sn_proto::limits::Limits::default()
+        },
+        ..sn_proto::Config::default()
+    }
+}
+
+/// Names of the reasons in [`sn_proto::Counters::malformed`].
+const SN_MALFORMED: [&str; sn_proto::wire::WireError::REASONS] = [
+    "too_short",
+    "too_long",
+    "length_mismatch",
+    "reserved_type",
+    "empty_encapsulation",
+    "nested_encapsulation",
+];
+
+fn sn_counters(gateway: &SnGateway, add: &mut dyn FnMut(&str, u64)) {
+    let counters = gateway.counters();
+    add("sn/clients", gateway.clients() as u64);
+    for (name, value) in SN_MALFORMED.iter().zip(counters.malformed) {
+        add(&format!("sn/malformed/{name}"), value);
+    }
+    for (name, value) in [
+        ("datagrams", counters.datagrams),
+        ("out_of_place", counters.out_of_place),
+        ("rate_limited", counters.rate_limited),
+        ("not_a_forwarder", counters.not_a_forwarder),
+        ("strangers_disconnected", counters.strangers_disconnected),
+        ("answers_suppressed", counters.answers_suppressed),
+        ("connects/accepted", counters.connects_accepted),
+        ("connects/refused", counters.connects_refused),
+        ("handshakes_abandoned", counters.handshakes_abandoned),
+        ("keep_alive_lapsed", counters.keep_alive_lapsed),
+        ("sleeps_expired", counters.sleeps_expired),
+        ("sleepers_moved", counters.sleepers_moved),
+        ("rebind_refused", counters.rebind_refused),
+        ("retransmissions", counters.retransmissions),
+        ("parked", counters.parked),
+        ("registers_unanswered", counters.registers_unanswered),
+        ("dropped/topic_refused", counters.topic_refused),
+        ("dropped/registry_full", counters.registry_full),
+        ("dropped/register_busy", counters.register_busy),
+        ("dropped/oversize", counters.oversize),
+        ("dropped/rejected", counters.rejected),
+        ("minus_one/accepted", counters.minus_one_accepted),
+        ("minus_one/dropped", counters.minus_one_dropped),
+        ("publish_refused", counters.publish_refused),
+        ("late_copies", counters.late_copies),
+        ("guarded", counters.guarded),
+        ("same_gateway_id", counters.same_gateway_id),
+        ("searches_answered", counters.searches_answered),
+    ] {
+        add(&format!("sn/{name}"), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_of_a_front_end_has_a_name_of_its_own() {
+        let settings = FrontSettings::from_config(&Config::default());
+        for front in settings.fronts(0, 1) {
+            let mut names = Vec::new();
+            front.counters(&mut |name, _| names.push(name.to_owned()));
+            let all = names.len();
+            names.sort();
+            names.dedup();
+            assert_eq!((all, names.is_empty()), (names.len(), false), "{:?}", front.id());
+        }
+    }
+}
