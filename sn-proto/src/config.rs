@@ -50,6 +50,11 @@ pub struct Config {
     pub suback_short_topic_id: ShortSuback,
     /// Which addresses may wake a sleeper by its ClientId.
     pub rebind: Rebind,
+    /// The same policy also lets an active client move by a PINGREQ with its ClientId. Off by default: without
+    /// DTLS, a stranger behind the same address could take a session.
+    pub rebind_active: bool,
+    /// Other workers serve the same port, so that a sleeper's PINGREQ may come to one that does not know it.
+    pub more_workers: bool,
     /// Whose deliveries are limited until an address is validated.
     pub reflect_guard: ReflectGuard,
     /// A stranger's request is answered with DISCONNECT (rate-limited).
@@ -89,6 +94,8 @@ impl Default for Config {
             subs_resume: true,
             suback_short_topic_id: ShortSuback::Zero,
             rebind: Rebind::SameIp,
+            rebind_active: false,
+            more_workers: false,
             reflect_guard: ReflectGuard::Public,
             disconnect_unknown: true,
             queue_qos0: true,

@@ -23,6 +23,8 @@ pub struct Limits {
     pub requests_pending_max: usize,
     /// Largest datagram sent. Beyond: the message is dropped (MQTT-SN §6.10) and counted.
     pub datagram_bytes_max: usize,
+    /// QoS 2 messages of one client that wait for their PUBREL. Beyond: PUBACK "congestion" (hostile input N24).
+    pub unreleased_max: usize,
     /// QoS 2 MsgIds of one client that were released lately, kept to know a late copy of their PUBLISH.
     pub released_ids_max: usize,
     /// How often a message is registered anew since the client said "invalid topic id". Beyond: rejected.
@@ -48,6 +50,7 @@ impl Default for Limits {
             typed_subscriptions_max: 256,
             requests_pending_max: 32,
             datagram_bytes_max: 65_507,
+            unreleased_max: 32,
             released_ids_max: 8,
             reregister_max: 3,
             register_tries_known: 2,

@@ -147,6 +147,8 @@ pub(crate) enum Intent {
     Wake,
     /// CONNECT of a sleeper whose link was not here: its sleep ends, CONNACK follows.
     EndSleep,
+    /// The gateway was started again: the client goes on as if nothing had been.
+    Restore,
 }
 
 /// A will handshake, on its own or beside a live session (MQTT-SN §6.3).
@@ -263,6 +265,8 @@ pub(crate) enum Pending {
     WillMessage,
     /// The will of a CONNECT that ends a sleep.
     EndSleep,
+    /// PUBREC for what is not in flight: its PUBREL is said once.
+    LateReceived(PacketId),
     /// PUBREL of a QoS 2 message that the client was told is refused: nobody waits for its PUBCOMP.
     Refused(PacketId),
 }

@@ -11,7 +11,7 @@ use broker_core::{Instant, Now, PacketId, ToBroker};
 use super::SnGateway;
 use super::memos::AfterMemo;
 use super::on_will::wire_qos;
-use crate::client::{InFlight, Registering, Stage, State};
+use crate::client::{InFlight, Pending, Registering, Stage, State};
 use crate::limits::T_WAIT;
 use crate::topics::{Change, Origin, RegistryFull, TypedSubscription};
 use crate::wire::{Message, Publish, Qos, Register, TopicIdType};
@@ -424,10 +424,19 @@ impl SnGateway {
 
     /// The broker releases a QoS 2 message: PUBREL goes out.
     pub(super) fn broker_pubrel(&mut self, slot: u32, packet: PacketId, now: Now, out: &mut Actions) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
-        if client.state == State::Asleep {
+        let late = self.take_pending(slot, |pending| match pending {
+            Pending::LateReceived(late) => *late == packet,
+            Pending::Publish { .. }
+            | Pending::Subscribe { .. }
+            | Pending::WillTopic
+            | Pending::WillMessage
+            | Pending::EndSleep
+            | Pending::Refused(_) => false,
+        });
+        if late.is_some() {
             return self.tell(slot, Message::PubRel(packet.get()), out);
         }
+        let Some(client) = self.clients.get_mut(slot) else { return };
         let outgoing = client.outgoing();
         match outgoing.flight.as_mut() {
             Some(flight) if flight.packet == packet => {
@@ -435,9 +444,7 @@ impl SnGateway {
                 flight.tries = 0;
                 flight.delivery = None;
             }
-            // The answer to a PUBREC out of turn: said once, the message in flight goes on.
-            Some(_) => return self.tell(slot, Message::PubRel(packet.get()), out),
-            None => {
+            Some(_) | None => {
                 outgoing.flight = Some(InFlight {
                     packet,
                     stage: Stage::Release,
@@ -455,8 +462,13 @@ impl SnGateway {
 
     /// The client is here again, or asks again: what is open is sent once more.
     pub(super) fn resend_open(&mut self, slot: u32, now: Now, out: &mut Actions) {
-        if self.register(slot).is_some_and(|register| register.stored) {
+        // A client that asks again and again does not use the tries up.
+        if let Some(register) = self.register(slot).filter(|register| register.stored) {
+            register.tries = register.tries.saturating_sub(1);
             self.send_register(slot, now, out);
+        }
+        if let Some(flight) = self.flight(slot) {
+            flight.tries = flight.tries.saturating_sub(1);
         }
         let registering = self.flight(slot).is_some_and(|flight| match flight.stage {
             Stage::Register(_) => true,

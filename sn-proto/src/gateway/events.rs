@@ -1,20 +1,20 @@
 //! What the broker says, led to the file that knows its answer.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use broker_core::frontend::{Actions, Address, ListenerId};
-use broker_core::link::Restored;
+use broker_core::frontend::Actions;
+use broker_core::link::{ConnectWill, Restored};
 use broker_core::{FromBroker, LinkId, Now, SessionName};
 
 use super::{FIRST_CLIENT_LINK, SnGateway};
-use crate::client::{Client, Intent, Pending, Route, State};
+use crate::client::{Client, Intent, Pending, State};
+use crate::topics::Registry;
 use crate::wire::{Message, ReturnCode};
 
 impl SnGateway {
     pub(super) fn broker_event(&mut self, now: Now, link: LinkId, event: FromBroker, out: &mut Actions) {
         if let FromBroker::Restored(restored) = event {
-            return self.broker_restored(now, &restored);
+            return self.broker_restored(now, &restored, out);
         }
         if self.is_minus_one(link) {
             return self.minus_one_event(now, link, &event);
@@ -71,41 +71,63 @@ impl SnGateway {
         }
     }
 
-    /// At start: a stored session whose device sleeps is known by name, so that its PINGREQ finds it.
-    fn broker_restored(&mut self, now: Now, restored: &Restored) {
-        let (SessionName::Client(name), Some(_)) = (&restored.name, restored.asleep) else { return };
+    /// At start: a stored session whose device is asleep, or was connected, is known again by name and place. A
+    /// gateway's absence is nobody's death: keep-alive and sleep begin anew in full.
+    fn broker_restored(&mut self, now: Now, restored: &Restored, out: &mut Actions) {
+        let SessionName::Client(name) = &restored.name else { return };
         if self.clients.len() >= self.config.limits.clients_max || self.clients.by_name(name).is_some() {
             return;
         }
-        let nowhere = Address {
-            remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-            local: None,
-            listener: ListenerId(0),
-        };
-        let route = Route { address: nowhere, node: None };
-        let mut client = Client::new(Arc::clone(name), route, now.instant, State::Asleep);
-        client.routed = false;
+        let offset = if self.config.random_topic_ids { self.rng.next_u16() } else { 0 };
+        let max = self.config.limits.topics_per_client_max;
+        let registry = Registry::from_memo(&restored.memo, offset, max, &mut self.names);
+        let Some(place) = registry.place().cloned() else { return };
+        if restored.asleep.is_none() && !restored.attached {
+            return; // offline: the broker has all that is to know
+        }
+        let free = self.clients.by_route(place.route.as_ref()).is_none();
+        let mut client = Client::new(Arc::clone(name), place.route, now.instant, State::Asleep);
+        client.routed = free;
         client.next_msg_id = self.rng.next_u16();
+        client.validated = !self.is_guarded(client.route.as_ref(), false);
+        client.keep_alive = place.keep_alive;
+        client.sleep = place.sleep;
+        client.topics = Some(Box::new(registry));
         let slot = self.clients.insert(client);
         self.clients.own_name(slot);
-        self.restore_topics(slot, &restored.memo, Intent::Wake);
-        let Some(client) = self.clients.get_mut(slot) else { return };
-        if let Some(ip) = client.topics.as_ref().and_then(|topics| topics.sleep()).and_then(|it| it.ip) {
-            client.route.address.remote.set_ip(ip);
+        if restored.asleep.is_some() {
+            // It sleeps without a link; its PINGREQ or CONNECT fetches one.
+            if let Some(topics) = self.clients.get_mut(slot).and_then(|client| client.topics.as_mut()) {
+                topics.mark_client_made_known();
+            }
+        } else {
+            self.attach(slot, false, place.keep_alive, ConnectWill::KeepStored, out);
+            if let Some(client) = self.clients.get_mut(slot) {
+                client.intent = Intent::Restore;
+            }
         }
     }
 
     fn broker_will_updated(&mut self, slot: u32, accepted: bool, now: Now, out: &mut Actions) {
         let pending = self.take_pending(slot, |pending| match pending {
             Pending::WillTopic | Pending::WillMessage | Pending::EndSleep => true,
-            Pending::Publish { .. } | Pending::Subscribe { .. } | Pending::Refused(_) => false,
+            Pending::Publish { .. }
+            | Pending::Subscribe { .. }
+            | Pending::LateReceived(_)
+            | Pending::Refused(_) => false,
         });
         let code = if accepted { ReturnCode::Accepted } else { ReturnCode::NotSupported };
         match pending {
             Some(Pending::WillTopic) => self.tell(slot, Message::WillTopicResp(code), out),
             Some(Pending::WillMessage) => self.tell(slot, Message::WillMsgResp(code), out),
             Some(Pending::EndSleep) => self.end_sleep(slot, now, out),
-            Some(Pending::Publish { .. } | Pending::Subscribe { .. } | Pending::Refused(_)) | None => {}
+            Some(
+                Pending::Publish { .. }
+                | Pending::Subscribe { .. }
+                | Pending::LateReceived(_)
+                | Pending::Refused(_),
+            )
+            | None => {}
         }
     }
 }

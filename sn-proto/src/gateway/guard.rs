@@ -8,7 +8,7 @@ use broker_core::Now;
 use broker_core::frontend::Actions;
 
 use super::{SnGateway, Turn};
-use crate::client::State;
+use crate::client::{RouteRef, State};
 use crate::config::ReflectGuard;
 use crate::rate::is_public;
 use crate::wire::Message;
@@ -23,8 +23,13 @@ const NEAR_END: i32 = 64;
 impl SnGateway {
     /// Whether the sender must show that it is where it says.
     pub(super) fn needs_validation(&self, turn: &Turn<'_>) -> bool {
-        let ip = turn.peer.address.remote.ip();
-        let vouched = turn.peer.identity.is_some() || (turn.node.is_some() && self.config.is_forwarder(ip));
+        self.is_guarded(turn.route(), turn.peer.identity.is_some())
+    }
+
+    /// Whether a client at this place must show that it is there.
+    pub(super) fn is_guarded(&self, route: RouteRef<'_>, proven: bool) -> bool {
+        let ip = route.address.remote.ip();
+        let vouched = proven || (route.node.is_some() && self.config.is_forwarder(ip));
         match self.config.reflect_guard {
             ReflectGuard::Off => false,
             ReflectGuard::All => !vouched,

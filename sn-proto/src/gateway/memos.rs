@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::SnGateway;
 use crate::client::Intent;
-use crate::topics::{Change, Registry, Update};
+use crate::topics::{Change, Place, Registry, Update};
 use crate::wire::{Message, RegAck, ReturnCode};
 
 /// What follows when a memo request is answered.
@@ -65,6 +65,20 @@ impl SnGateway {
         self.request(slot, ToBroker::Memo { update, tag: then.tag() }, out);
     }
 
+    /// Notes in the memo where a client is, if that is new. Only for sessions that a restart leaves alive.
+    pub(super) fn note_place(&mut self, slot: u32, out: &mut Actions) {
+        let Some(client) = self.clients.get(slot) else { return };
+        let place = Place {
+            route: client.route.clone(),
+            keep_alive: client.keep_alive,
+            sleep: client.sleep,
+            proven: client.identity.is_some(),
+        };
+        if self.registry(slot).is_some_and(|registry| registry.set_place(place)) {
+            self.note_change(slot, Change::Place, AfterMemo::Nothing, out);
+        }
+    }
+
     /// The broker has stored, or refused, a memo change.
     pub(super) fn broker_memo_stored(
         &mut self,
@@ -115,13 +129,13 @@ impl SnGateway {
             // The device was lost or restarted, and may have forgotten all (§6.10).
             Intent::Connect if self.config.subs_resume => {}
             Intent::Connect => registry.mark_all_known(),
-            // It only slept: it knows what it asked for itself.
-            Intent::Wake | Intent::EndSleep => registry.mark_client_made_known(),
+            // It only slept, or did not notice our restart: it knows what it asked for itself.
+            Intent::Wake | Intent::EndSleep | Intent::Restore => registry.mark_client_made_known(),
         }
-        if let Some(sleep) = registry.sleep()
+        if let Some(place) = registry.place()
             && client.sleep == 0
         {
-            client.sleep = sleep.seconds;
+            client.sleep = place.sleep;
         }
         client.topics = Some(Box::new(registry));
     }

@@ -4,7 +4,7 @@
 use broker_core::{PacketId, QoS, ToBroker};
 
 use super::{SnGateway, Turn};
-use crate::client::{InFlight, Stage};
+use crate::client::{InFlight, Pending, Stage};
 use crate::limits::T_WAIT;
 use crate::wire::{Message, PubAck, ReturnCode};
 
@@ -90,8 +90,10 @@ impl SnGateway {
             // Late, or unknown: the broker answers PUBREL in any case, so that the client does not wait for ever,
             // and a message that it still has will not be sent again.
             None => match PacketId::new(msg_id) {
-                Some(packet) => self.request(slot, ToBroker::Pubrec(packet), turn.out),
-                None => turn.reply(Message::PubRel(msg_id)),
+                Some(packet) if self.push_pending(slot, Pending::LateReceived(packet)) => {
+                    self.request(slot, ToBroker::Pubrec(packet), turn.out);
+                }
+                Some(_) | None => turn.reply(Message::PubRel(msg_id)),
             },
         }
         self.note_sleeper(slot, turn.out);

@@ -98,13 +98,7 @@ impl SnGateway {
             self.move_client(slot, turn);
             return self.connect_from_sleep(slot, turn, connect);
         }
-        let name: Arc<str> = Arc::from(name);
-        let mut client = Client::new(name, turn.route().to_route(), turn.now.instant, State::Handshake);
-        client.identity = turn.peer.identity.clone();
-        client.next_msg_id = self.rng.next_u16();
-        client.validated = !self.needs_validation(turn);
-        let slot = self.clients.insert(client);
-        self.credit_guard(slot, turn.received);
+        let slot = self.insert_newcomer(turn, name, State::Handshake);
         if sleeper.is_some() && self.config.sleep_connect_clean == SleepConnectClean::Keep {
             // It sleeps elsewhere by a policy that does not let this address simply take it: the broker checks
             // who asks, and hands the session over with all that it holds.
@@ -116,6 +110,17 @@ impl SnGateway {
             self.attach(slot, connect.clean_session, connect.duration, will, turn.out);
         }
         self.arm(slot, turn.now.instant);
+    }
+
+    /// An entry for somebody at an address where nobody is known.
+    pub(super) fn insert_newcomer(&mut self, turn: &Turn<'_>, name: &str, state: State) -> u32 {
+        let mut client = Client::new(Arc::from(name), turn.route().to_route(), turn.now.instant, state);
+        client.identity = turn.peer.identity.clone();
+        client.next_msg_id = self.rng.next_u16();
+        client.validated = !self.needs_validation(turn);
+        let slot = self.clients.insert(client);
+        self.credit_guard(slot, turn.received);
+        slot
     }
 
     /// CONNECT of a client that is active at this very address.
@@ -225,7 +230,14 @@ impl SnGateway {
     }
 
     /// Asks the broker for a session. What was in flight on the link before comes again from the broker.
-    fn attach(&mut self, slot: u32, clean: bool, keep_alive: u16, will: ConnectWill, out: &mut Actions) {
+    pub(super) fn attach(
+        &mut self,
+        slot: u32,
+        clean: bool,
+        keep_alive: u16,
+        will: ConnectWill,
+        out: &mut Actions,
+    ) {
         self.clients.next_generation(slot);
         self.clients.set_state(slot, State::Connecting);
         let queue_qos0_offline = self.config.queue_qos0;
@@ -286,12 +298,21 @@ impl SnGateway {
         client.heard = now.instant;
         match intent {
             Intent::Connect => {
+                let clean = client.clean;
                 self.clients.set_state(slot, State::Active);
+                if !clean {
+                    self.note_place(slot, out);
+                }
                 self.accept(slot, out);
             }
+            Intent::Restore => self.clients.set_state(slot, State::Active),
             Intent::Wake => {
                 self.clients.set_state(slot, State::Asleep);
-                self.wake(slot, now, out);
+                if self.may_wake_here(slot) {
+                    self.wake(slot, now, out);
+                } else {
+                    self.refuse_wake(slot, out);
+                }
             }
             Intent::EndSleep => {
                 self.clients.set_state(slot, State::Asleep);
@@ -322,7 +343,7 @@ impl SnGateway {
         client.linked = false;
         let answer = match (client.intent, reason) {
             // The sleeper is gone: its PINGREQ is a stranger's.
-            (Intent::Wake, _) => Message::Disconnect(None),
+            (Intent::Wake | Intent::Restore, _) => Message::Disconnect(None),
             (Intent::Connect | Intent::EndSleep, RefuseReason::Busy) => {
                 Message::ConnAck(ReturnCode::Congestion)
             }

@@ -6,10 +6,8 @@ use broker_core::ToBroker;
 use broker_core::frontend::Actions;
 use broker_core::link::{CloseReason, Ending};
 
-use super::memos::AfterMemo;
 use super::{SnGateway, Turn};
 use crate::client::State;
-use crate::topics::{Change, Sleep};
 use crate::wire::Message;
 
 impl SnGateway {
@@ -23,11 +21,7 @@ impl SnGateway {
         };
         client.sleep = seconds;
         client.handshake = None;
-        let sleep = Sleep { seconds, ip: Some(client.route.address.remote.ip()) };
-        let noted = client.topics.as_ref().and_then(|topics| topics.sleep());
-        if noted != Some(sleep) {
-            self.note_change(slot, Change::Sleep(sleep), AfterMemo::Nothing, turn.out);
-        }
+        self.note_place(slot, turn.out);
         self.fall_asleep(slot, turn.out);
     }
 

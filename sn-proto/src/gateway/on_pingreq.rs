@@ -35,7 +35,17 @@ impl SnGateway {
                 State::Handshake | State::Connecting | State::Active => false,
             })
         });
-        let Some(slot) = sleeper else { return self.disconnect_stranger(turn) };
+        let Some(slot) = sleeper else {
+            return match (slot, name) {
+                (None, Some(name)) if !name.is_empty() && self.config.more_workers => {
+                    self.wake_from_elsewhere(turn, name);
+                }
+                (Some(slot), _) if self.config.rebind_active && self.may_rebind(slot, turn) => {
+                    self.active_client_moved(slot, turn);
+                }
+                (None | Some(_), _) => self.disconnect_stranger(turn),
+            };
+        };
         if !self.may_rebind(slot, turn) {
             self.counters.rebind_refused += 1;
             return self.disconnect_stranger(turn);
@@ -50,20 +60,89 @@ impl SnGateway {
         self.arm(slot, turn.now.instant);
     }
 
-    /// Whether the sender may take this sleeper's place (`rebind`).
+    /// Whether the sender may take this client's place (`rebind`).
     pub(super) fn may_rebind(&self, slot: u32, turn: &Turn<'_>) -> bool {
         let Some(client) = self.clients.get(slot) else { return false };
-        let proven = client.identity.is_some() && client.identity == turn.peer.identity;
+        let noted = client.topics.as_ref().and_then(|topics| topics.place());
+        let was_proven = client.identity.is_some() || noted.is_some_and(|place| place.proven);
+        let proven = match &client.identity {
+            Some(identity) => turn.peer.identity.as_ref() == Some(identity),
+            // Known from before a restart: that its name belongs to this identity is for the broker to check.
+            None => was_proven && turn.peer.identity.is_some(),
+        };
+        let same_ip = client.route.address.remote.ip() == turn.peer.address.remote.ip();
+        self.rebind_allows(was_proven, proven, same_ip)
+    }
+
+    fn rebind_allows(&self, was_proven: bool, proven: bool, same_ip: bool) -> bool {
         // Who has proven an identity is never replaced by somebody who has not.
-        if client.identity.is_some() && !proven {
+        if was_proven && !proven {
             return false;
         }
         match self.config.rebind {
             Rebind::Any => true,
-            Rebind::SameIp => proven || client.route.address.remote.ip() == turn.peer.address.remote.ip(),
+            Rebind::SameIp => proven || same_ip,
             Rebind::Never => false,
             Rebind::Dtls => proven,
         }
+    }
+
+    /// A PINGREQ with the ClientId of nobody here: perhaps a sleeper of another worker, whose socket this
+    /// datagram did not reach. The broker knows.
+    fn wake_from_elsewhere(&mut self, turn: &mut Turn<'_>, name: &str) {
+        let limits = &self.config.limits;
+        let full =
+            self.clients.len() >= limits.clients_max || self.clients.handshakes() >= limits.handshakes_max;
+        let ip = turn.peer.address.remote.ip();
+        if full
+            || self.clients.by_route(turn.route()).is_some()
+            || self.config.rebind == Rebind::Never
+            || !self.limiter.connect(turn.now.instant, ip)
+        {
+            return self.disconnect_stranger(turn);
+        }
+        let slot = self.insert_newcomer(turn, name, State::Connecting);
+        self.resume(slot, Intent::Wake, turn.out);
+    }
+
+    /// Whether the policy lets a sleeper wake where its PINGREQ came from, now that its memo is here.
+    pub(super) fn may_wake_here(&self, slot: u32) -> bool {
+        let Some(client) = self.clients.get(slot) else { return false };
+        let Some(place) = client.topics.as_ref().and_then(|topics| topics.place()) else {
+            return self.config.rebind == Rebind::Any;
+        };
+        let same_ip = place.route.address.remote.ip() == client.route.address.remote.ip();
+        client.route == place.route || self.rebind_allows(place.proven, client.identity.is_some(), same_ip)
+    }
+
+    /// It may not: it sleeps on, here, where it said that it is.
+    pub(super) fn refuse_wake(&mut self, slot: u32, out: &mut Actions) {
+        self.counters.rebind_refused += 1;
+        self.tell(slot, Message::Disconnect(None), out);
+        self.clients.drop_route(slot);
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        client.identity = None;
+        if let Some(place) = client.topics.as_ref().and_then(|topics| topics.place()) {
+            client.route = place.route.clone();
+        }
+        self.fall_asleep(slot, out);
+    }
+
+    /// An active client whose address translation changed (`rebind_active`).
+    fn active_client_moved(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        if self.clients.get(slot).is_none_or(|client| client.state != State::Active) {
+            return self.disconnect_stranger(turn);
+        }
+        self.counters.sleepers_moved += 1;
+        let was_routed = self.clients.get(slot).is_some_and(|client| client.routed);
+        self.move_client(slot, turn);
+        turn.reply(Message::PingResp);
+        if was_routed {
+            self.resend_open(slot, turn.now, turn.out);
+        } else {
+            self.request(slot, ToBroker::Wake, turn.out);
+        }
+        self.arm(slot, turn.now.instant);
     }
 
     /// The client is where this datagram came from.

@@ -97,11 +97,9 @@ impl SnGateway {
                 self.counters.late_copies += 1;
                 return turn.reply(Message::PubRec(msg_id));
             }
-            if !self.push_pending(slot, Pending::Publish { packet, topic_id, msg_id }) {
+            let room = qos != QoS::ExactlyOnce || self.note_open(slot, msg_id, &message);
+            if !room || !self.push_pending(slot, Pending::Publish { packet, topic_id, msg_id }) {
                 return self.refuse_publish(turn, publish, ReturnCode::Congestion);
-            }
-            if qos == QoS::ExactlyOnce {
-                self.note_open(slot, msg_id, &message);
             }
         }
         self.request(slot, ToBroker::Publish { packet_id: packet, dup, message }, turn.out);
@@ -118,16 +116,22 @@ impl SnGateway {
         incoming.released.iter().any(|(id, kept, _)| *id == msg_id && *kept == hash)
     }
 
-    fn note_open(&mut self, slot: u32, msg_id: u16, message: &AppMessage) {
-        let max = self.config.limits.requests_pending_max;
+    /// Notes a QoS 2 message that waits for its PUBREL; false when there are too many.
+    fn note_open(&mut self, slot: u32, msg_id: u16, message: &AppMessage) -> bool {
+        let max = self.config.limits.unreleased_max;
         let hash = content_hash(message);
-        let Some(client) = self.clients.get_mut(slot) else { return };
+        let Some(client) = self.clients.get_mut(slot) else { return false };
         let incoming = client.incoming();
-        incoming.zero_is_65535 = msg_id == 0 || (incoming.zero_is_65535 && msg_id != u16::MAX);
         // A MsgId that is still open stands for the message that the broker has.
-        if incoming.open.iter().all(|(id, _)| *id != msg_id) && incoming.open.len() < max {
-            incoming.open.push((msg_id, hash));
+        if incoming.open.iter().any(|(id, _)| *id == msg_id) {
+            return true;
         }
+        if incoming.open.len() >= max {
+            return false;
+        }
+        incoming.zero_is_65535 = msg_id == 0 || (incoming.zero_is_65535 && msg_id != u16::MAX);
+        incoming.open.push((msg_id, hash));
+        true
     }
 
     pub(super) fn on_pubrel(&mut self, slot: u32, turn: &mut Turn<'_>, msg_id: u16) {
@@ -202,6 +206,7 @@ impl SnGateway {
                 | Pending::WillTopic
                 | Pending::WillMessage
                 | Pending::EndSleep
+                | Pending::LateReceived(_)
                 | Pending::Refused(_) => false,
             })
         })
@@ -210,6 +215,7 @@ impl SnGateway {
     pub(super) fn broker_pubcomp(&mut self, slot: u32, packet_id: PacketId, now: Now, out: &mut Actions) {
         let refused = self.take_pending(slot, |pending| match pending {
             Pending::Refused(packet) => *packet == packet_id,
+            Pending::LateReceived(_) => false,
             Pending::Publish { .. }
             | Pending::Subscribe { .. }
             | Pending::WillTopic
@@ -233,6 +239,7 @@ impl SnGateway {
             | Pending::WillTopic
             | Pending::WillMessage
             | Pending::EndSleep
+            | Pending::LateReceived(_)
             | Pending::Refused(_) => false,
         })?;
         match pending {
@@ -241,6 +248,7 @@ impl SnGateway {
             | Pending::WillTopic
             | Pending::WillMessage
             | Pending::EndSleep
+            | Pending::LateReceived(_)
             | Pending::Refused(_) => None,
         }
     }

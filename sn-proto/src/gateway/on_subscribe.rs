@@ -165,6 +165,7 @@ impl SnGateway {
             | Pending::WillTopic
             | Pending::WillMessage
             | Pending::EndSleep
+            | Pending::LateReceived(_)
             | Pending::Refused(_) => false,
         });
         let Some(Pending::Subscribe { msg_id, topic_id, typed, added }) = pending else { return };

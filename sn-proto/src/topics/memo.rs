@@ -6,18 +6,21 @@
 //!          01 topic            id:u16 made:u8 (1: by the client) name
 //!          02 subscribed by predefined id    id:u16     03 no longer
 //!          04 subscribed by short name       2 octets   05 no longer
-//!          06 sleep            seconds:u16 ip (0, 4 or 16 octets)
+//!          06 place            keep-alive:u16 sleep:u16 proven:u8 listener:u16 port:u16
+//!                              ip local (each a length octet and 0, 4 or 16 octets) node
 //! ```
 //! A change is appended; when the changes outweigh what they say, the memo is written whole. Reading is
 //! total: an unknown kind is skipped by its length, a broken one ignored, a cut end ignored.
 #![deny(clippy::indexing_slicing)]
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use broker_core::frontend::{Address, ListenerId};
 use broker_core::topic::TopicNameRef;
 
 use super::registry::{Entry, Registry};
 use super::{NameCache, TypedSubscription};
+use crate::client::Route;
 
 const VERSION: u8 = 0x01;
 const TOPIC: u8 = 0x01;
@@ -25,17 +28,22 @@ const PREDEFINED: u8 = 0x02;
 const PREDEFINED_GONE: u8 = 0x03;
 const SHORT: u8 = 0x04;
 const SHORT_GONE: u8 = 0x05;
-const SLEEP: u8 = 0x06;
+const PLACE: u8 = 0x06;
 /// A memo is written whole when it is longer than this and twice what it would then be.
 const COMPACT_FROM: u32 = 1024;
 
-/// How a sleeper went to sleep: for how long, and from where, so that `rebind` can be judged elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sleep {
-    /// Duration of its DISCONNECT, seconds.
-    pub seconds: u16,
-    /// Its IP address then.
-    pub ip: Option<IpAddr>,
+/// Where a client is and how it is supervised, so that it is found again after a restart, and so that another
+/// worker can judge who may wake it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its way.
+    pub route: Route,
+    /// Keep-alive of its CONNECT, seconds.
+    pub keep_alive: u16,
+    /// Duration of its last sleep, seconds.
+    pub sleep: u16,
+    /// Its transport had proven who it is.
+    pub proven: bool,
 }
 
 /// One change that the memo must hold before the client hears of it.
@@ -47,8 +55,8 @@ pub enum Change {
     Subscribed(TypedSubscription),
     /// It is gone.
     Unsubscribed(TypedSubscription),
-    /// The client went to sleep in another way than last time.
-    Sleep(Sleep),
+    /// The place that the registry holds is new.
+    Place,
 }
 
 /// What to tell the broker for a change.
@@ -61,11 +69,8 @@ pub enum Update {
 }
 
 impl Registry {
-    /// The memo update for `change`, which the registry already shows (but for a sleep, which is noted here).
+    /// The memo update for `change`, which the registry already shows.
     pub fn memo_update(&mut self, change: Change) -> Update {
-        if let Change::Sleep(sleep) = change {
-            self.sleep = Some(sleep);
-        }
         let mut octets = Vec::with_capacity(48);
         if self.memo_bytes == 0 {
             self.write_header(&mut octets);
@@ -94,9 +99,7 @@ impl Registry {
         for subscription in self.typed() {
             self.write_change(Change::Subscribed(*subscription), &mut octets);
         }
-        if let Some(sleep) = self.sleep {
-            self.write_change(Change::Sleep(sleep), &mut octets);
-        }
+        self.write_change(Change::Place, &mut octets);
         octets
     }
 
@@ -135,12 +138,9 @@ impl Registry {
             }
             Change::Subscribed(TypedSubscription::Short(pair)) => write(SHORT, &[&pair], out),
             Change::Unsubscribed(TypedSubscription::Short(pair)) => write(SHORT_GONE, &[&pair], out),
-            Change::Sleep(sleep) => {
-                let seconds = sleep.seconds.to_be_bytes();
-                match sleep.ip {
-                    None => write(SLEEP, &[&seconds], out),
-                    Some(IpAddr::V4(ip)) => write(SLEEP, &[&seconds, &ip.octets()], out),
-                    Some(IpAddr::V6(ip)) => write(SLEEP, &[&seconds, &ip.octets()], out),
+            Change::Place => {
+                if let Some(place) = &self.place {
+                    write_place(place, out);
                 }
             }
         }
@@ -165,7 +165,11 @@ impl Registry {
                 let Some(pair) = pair else { return };
                 self.restore_typed(TypedSubscription::Short(pair), kind == SHORT, max);
             }
-            SLEEP => self.sleep = read_sleep(body).or(self.sleep),
+            PLACE => {
+                if let Some(place) = read_place(body) {
+                    self.place = Some(Box::new(place));
+                }
+            }
             _unknown => {} // written by a later version of ours
         }
     }
@@ -211,16 +215,66 @@ fn read_topic(body: &[u8]) -> Option<(u16, bool, &str)> {
     Some((u16::from_be_bytes([*high, *low]), *made == 1, name.as_str()))
 }
 
-fn read_sleep(body: &[u8]) -> Option<Sleep> {
-    let (seconds, ip) = body.split_first_chunk::<2>()?;
-    let ip = if ip.is_empty() {
-        None
-    } else if let Ok(octets) = <[u8; 4]>::try_from(ip) {
-        Some(IpAddr::V4(Ipv4Addr::from(octets)))
-    } else {
-        Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?)))
-    };
-    Some(Sleep { seconds: u16::from_be_bytes(*seconds), ip })
+fn write_place(place: &Place, out: &mut Vec<u8>) {
+    let Address { remote, local, listener } = place.route.address;
+    let mut octets = Vec::with_capacity(48);
+    octets.extend_from_slice(&place.keep_alive.to_be_bytes());
+    octets.extend_from_slice(&place.sleep.to_be_bytes());
+    octets.push(u8::from(place.proven) | u8::from(place.route.node.is_some()) << 1);
+    octets.extend_from_slice(&listener.0.to_be_bytes());
+    octets.extend_from_slice(&remote.port().to_be_bytes());
+    write_ip(Some(remote.ip()), &mut octets);
+    write_ip(local, &mut octets);
+    octets.extend_from_slice(place.route.node.as_deref().unwrap_or_default());
+    write(PLACE, &[&octets], out);
+}
+
+fn write_ip(ip: Option<IpAddr>, out: &mut Vec<u8>) {
+    match ip {
+        None => out.push(0),
+        Some(IpAddr::V4(ip)) => {
+            out.push(4);
+            out.extend_from_slice(&ip.octets());
+        }
+        Some(IpAddr::V6(ip)) => {
+            out.push(16);
+            out.extend_from_slice(&ip.octets());
+        }
+    }
+}
+
+fn read_place(body: &[u8]) -> Option<Place> {
+    let (
+        [ka_high, ka_low, sleep_high, sleep_low, flags, listener_high, listener_low, port_high, port_low],
+        rest,
+    ) = body.split_first_chunk::<9>()?;
+    let (ip, rest) = read_ip(rest)?;
+    let (local, node) = read_ip(rest)?;
+    let remote = SocketAddr::new(ip?, u16::from_be_bytes([*port_high, *port_low]));
+    let listener = ListenerId(u16::from_be_bytes([*listener_high, *listener_low]));
+    let node = (flags & 0b10 != 0).then(|| Box::from(node));
+    Some(Place {
+        route: Route { address: Address { remote, local, listener }, node },
+        keep_alive: u16::from_be_bytes([*ka_high, *ka_low]),
+        sleep: u16::from_be_bytes([*sleep_high, *sleep_low]),
+        proven: flags & 0b01 != 0,
+    })
+}
+
+fn read_ip(octets: &[u8]) -> Option<(Option<IpAddr>, &[u8])> {
+    let (length, rest) = octets.split_first()?;
+    match length {
+        0 => Some((None, rest)),
+        4 => {
+            let (ip, rest) = rest.split_first_chunk::<4>()?;
+            Some((Some(IpAddr::V4(Ipv4Addr::from(*ip))), rest))
+        }
+        16 => {
+            let (ip, rest) = rest.split_first_chunk::<16>()?;
+            Some((Some(IpAddr::V6(Ipv6Addr::from(*ip))), rest))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -260,17 +314,27 @@ mod tests {
         }
         registry.remove_typed(short);
         note(&mut registry, Change::Unsubscribed(short));
-        let sleep = Sleep { seconds: 300, ip: Some("192.0.2.1".parse().expect("ip")) };
-        note(&mut registry, Change::Sleep(sleep));
+        for (remote, local, node) in [
+            ("192.0.2.1:1000", None, None),
+            ("[2001:db8::1]:9", Some("2001:db8::2".parse().expect("ip")), Some(Box::from(&b"node"[..]))),
+            ("192.0.2.2:65535", Some("192.0.2.3".parse().expect("ip")), Some(Box::from(&b""[..]))),
+        ] {
+            let address =
+                Address { remote: remote.parse().expect("address"), local, listener: ListenerId(3) };
+            let place = Place { route: Route { address, node }, keep_alive: 60, sleep: 300, proven: true };
+            registry.set_place(place.clone());
+            note(&mut registry, Change::Place);
+            assert_eq!(read(&registry.whole_memo()).place(), Some(&place));
+        }
 
         let restored = read(&memo);
         assert_eq!(contents(&restored), contents(&registry));
         assert_eq!(restored.typed(), registry.typed());
-        assert_eq!(restored.sleep(), Some(sleep));
+        assert_eq!(restored.place(), registry.place());
         assert!(restored.iter().all(|entry| !entry.is_known()));
         let whole = read(&registry.whole_memo());
         assert_eq!(contents(&whole), contents(&registry));
-        assert_eq!(whole.sleep(), Some(sleep));
+        assert_eq!(whole.place(), registry.place());
     }
 
     #[test]
@@ -288,9 +352,15 @@ mod tests {
         let mut longest = 0;
         let mut replaced = 0;
         let mut memo = Vec::new();
-        for seconds in 0..2000 {
-            let sleep = Sleep { seconds, ip: None };
-            match registry.memo_update(Change::Sleep(sleep)) {
+        for number in 0..2000 {
+            let typed = TypedSubscription::Predefined(number % 7);
+            let change = if registry.remove_typed(typed) {
+                Change::Unsubscribed(typed)
+            } else {
+                registry.add_typed(typed, 10);
+                Change::Subscribed(typed)
+            };
+            match registry.memo_update(change) {
                 Update::Append(octets) => memo.extend(octets),
                 Update::Replace(octets) => {
                     memo = octets;
@@ -298,7 +368,11 @@ mod tests {
                 }
             }
             longest = longest.max(memo.len());
-            assert_eq!(read(&memo).sleep(), Some(sleep));
+            let mut expected = registry.typed().to_vec();
+            let mut got = read(&memo).typed().to_vec();
+            expected.sort_by_key(|it| format!("{it:?}"));
+            got.sort_by_key(|it| format!("{it:?}"));
+            assert_eq!(got, expected);
         }
         assert!(replaced > 0 && longest <= 1100, "{replaced} times, {longest} octets");
     }

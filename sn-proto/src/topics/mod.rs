@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use broker_core::topic::TopicNameRef;
 
-pub use memo::{Change, Sleep, Update};
+pub use memo::{Change, Place, Update};
 pub use predefined::{Predefined, PredefinedError};
 pub use registry::{Entry, Origin, Registry, RegistryFull};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{TypedSubscription, memo::Sleep};
+use super::{TypedSubscription, memo::Place};
 use core::hash::BuildHasher;
 
 /// First normal id: those below are for predefined ones.
@@ -94,7 +94,7 @@ pub struct Registry {
     used: u16,
     /// Bytes of memo written so far, to know when a whole one is due.
     pub(super) memo_bytes: u32,
-    pub(super) sleep: Option<Sleep>,
+    pub(super) place: Option<Box<Place>>,
 }
 
 impl Registry {
@@ -112,7 +112,7 @@ impl Registry {
             first,
             used: 0,
             memo_bytes: 0,
-            sleep: None,
+            place: None,
         }
     }
 
@@ -121,9 +121,18 @@ impl Registry {
         self.first
     }
 
-    /// How the client went to sleep last, if it ever did.
-    pub fn sleep(&self) -> Option<Sleep> {
-        self.sleep
+    /// Where the client was when that was noted last, if it ever was.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_deref()
+    }
+
+    /// Notes where the client is; false when that is known already.
+    pub fn set_place(&mut self, place: Place) -> bool {
+        if self.place.as_deref() == Some(&place) {
+            return false;
+        }
+        self.place = Some(Box::new(place));
+        true
     }
 
     /// Number of topics.

@@ -12,8 +12,8 @@ use broker_core::link::{
 };
 use broker_core::topic::TopicFilter;
 use broker_core::{
-    Effects, FromBroker, Instant, Limits, LinkId, Message as AppMessage, Now, PacketId, QoS, SessionName,
-    ToBroker,
+    Effects, FromBroker, Instant, Limits, LinkId, Message as AppMessage, Now, PacketId, QoS, Record,
+    SessionName, ToBroker,
 };
 
 use crate::client::State;
@@ -44,6 +44,9 @@ pub(super) struct World {
     pub(super) sent: Vec<(Address, Option<u8>, Vec<u8>)>,
     /// MsgId of the last message of the gateway to each address that has one.
     msg_ids: BTreeMap<String, u16>,
+    /// What the store would hold.
+    records: Vec<Record>,
+    config: Config,
 }
 
 pub(super) fn hex(text: &str) -> Vec<u8> {
@@ -74,7 +77,9 @@ impl World {
     pub(super) fn with(config: Config) -> World {
         let mut world = World {
             now: Now::new(Instant::from_millis(1_000_000), 1_700_000_000_000),
-            gateway: SnGateway::new(config, 0, 7),
+            gateway: SnGateway::new(config.clone(), 0, 7),
+            config,
+            records: Vec::new(),
             broker: Broker::new(Limits::default(), 7),
             actions: Actions::default(),
             effects: Effects::default(),
@@ -85,6 +90,13 @@ impl World {
             sent: Vec::new(),
             msg_ids: BTreeMap::new(),
         };
+        world.broker.set_recording(true);
+        world.attach_mqtt();
+        world.run();
+        world
+    }
+
+    fn attach_mqtt(&mut self) {
         let connect = Connect {
             name: SessionName::Client(Arc::from("mqtt")),
             protocol: Protocol::Mqtt,
@@ -98,13 +110,32 @@ impl World {
             credentials: Credentials::default(),
             keep_alive: 0,
         };
-        world.ask(MQTT, ToBroker::Connect(Box::new(connect)));
-        world.run();
-        world
+        self.ask(MQTT, ToBroker::Connect(Box::new(connect)));
+    }
+
+    /// The process ends, and another begins with what was stored. The MQTT client comes back too.
+    pub(super) fn restart(&mut self) {
+        let records = std::mem::take(&mut self.records);
+        self.broker = Broker::restore(Limits::default(), 8, self.now, records.clone());
+        self.broker.set_recording(true);
+        self.records = records;
+        self.gateway = SnGateway::new(self.config.clone(), 0, 9);
+        self.actions.clear();
+        self.events.clear();
+        self.broker.restored_events(&mut self.effects);
+        self.records.append(&mut self.effects.records);
+        self.events.extend(self.effects.events.drain(..));
+        self.attach_mqtt();
+        self.run();
     }
 
     fn ask(&mut self, link: LinkId, request: ToBroker) {
         self.broker.handle(self.now, link, request, &mut self.effects);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        self.records.append(&mut self.effects.records);
         self.events.extend(self.effects.events.drain(..));
         self.effects.clear();
     }
@@ -127,14 +158,12 @@ impl World {
             } else if self.broker.deliver(self.now, 1000, &mut self.effects)
                 || !self.effects.events.is_empty()
             {
-                self.events.extend(self.effects.events.drain(..));
-                self.effects.clear();
+                self.collect();
             } else if self.gateway.next_timeout().is_some_and(|at| at <= self.now.instant) {
                 self.gateway.handle_timeout(self.now, &mut self.actions);
             } else if self.broker.next_timeout().is_some_and(|at| at <= self.now.instant) {
                 self.broker.handle_timeout(self.now, &mut self.effects);
-                self.events.extend(self.effects.events.drain(..));
-                self.effects.clear();
+                self.collect();
             } else if self.actions.is_empty() {
                 return;
             }
