@@ -3,7 +3,7 @@
 //! ```text
 //! --set KEY=VALUE, flags  >  TURNSTONE__SECTION__KEY  >  file  >  defaults
 //! ```
-//! [`schema`] holds the one table of keys. [`load`] reads the layers, checks every value of every layer (a bad
+//! [`schema`] holds the one table of keys. [`load()`] reads the layers, checks every value of every layer (a bad
 //! value is a mistake also where a higher layer hides it) and returns typed settings or all problems at once.
 //! Nothing here opens a socket.
 

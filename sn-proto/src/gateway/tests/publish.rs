@@ -146,6 +146,11 @@ fn released_msg_ids_are_forgotten_at_connect() {
 #[test]
 fn too_many_unreleased_qos_2_messages_are_congestion() {
     let mut w = world();
+    w.broker.set_limits(
+        w.now,
+        broker_core::Limits { incoming_qos2_max: 32, ..broker_core::Limits::default() },
+        &mut broker_core::Effects::default(),
+    );
     w.register(A, "a/b");
     for msg_id in 1..=40u16 {
         let id = msg_id.to_be_bytes();
