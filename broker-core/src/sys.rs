@@ -9,7 +9,7 @@ use crate::message::{Message, QoS};
 use crate::time::{Instant, Now};
 use std::time::Duration;
 
-/// Names of the load averages, in the order of [`loads`].
+/// Names of the load averages, in the order of `loads`.
 const LOADS: [&str; 9] = [
     "messages/received",
     "messages/sent",

@@ -29,7 +29,7 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// All reasons with their names, in the order of [`Counters::malformed`].
+    /// All reasons with their names, in the order of `Counters::malformed`.
     pub const NAMES: [&'static str; 16] = [
         "packet_type",
         "wrong_direction",
@@ -100,7 +100,7 @@ pub enum ClosedBy {
 }
 
 impl ClosedBy {
-    /// All endings with their names, in the order of [`Counters::closed`].
+    /// All endings with their names, in the order of `Counters::closed`.
     pub const NAMES: [&'static str; 7] =
         ["disconnect", "refused", "protocol", "connect_timeout", "keep_alive", "broker", "peer"];
 }
