@@ -309,8 +309,7 @@ impl Broker {
         }
         session.start_expiry(&mut self.ledger);
         session.replay_into_queue(&mut self.ledger);
-        self.offline += 1;
-        self.offline_order.push_back((slot, session.id, session.since_unix_ms));
+        self.count_offline(slot);
         self.evict_offline(out);
     }
 
@@ -318,15 +317,22 @@ impl Broker {
     pub(super) fn restore_offline(&mut self, slot: Slot) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         session.start_expiry(&mut self.ledger);
+        self.count_offline(slot);
+    }
+
+    fn count_offline(&mut self, slot: Slot) {
+        let Some(session) = self.sessions.get_mut(slot) else { return };
         self.offline += 1;
-        self.offline_order.push_back((slot, session.id, session.since_unix_ms));
+        self.offline_places = self.offline_places.wrapping_add(1);
+        session.offline_place = self.offline_places;
+        self.offline_order.push_back((slot, session.id, self.offline_places));
     }
 
     /// Ends those longest offline while there are too many.
     pub(super) fn evict_offline(&mut self, out: &mut Effects) {
         while self.offline > self.ledger.limits.offline_sessions_max {
             let Some(oldest) = self.offline_order.pop_front() else { break };
-            if self.is_offline_since(oldest) {
+            if self.is_offline_at(oldest) {
                 self.ledger.counters.sessions_evicted += 1;
                 self.end_session(oldest.0, out);
             }
@@ -334,14 +340,15 @@ impl Broker {
         if self.offline_order.len() > 2 * self.offline + 64 {
             // Most have come back: keep the list as long as what it stands for.
             let mut order = std::mem::take(&mut self.offline_order);
-            order.retain(|place| self.is_offline_since(*place));
+            order.retain(|place| self.is_offline_at(*place));
             self.offline_order = order;
         }
     }
 
-    fn is_offline_since(&self, (slot, id, since_unix_ms): (Slot, SessionId, u64)) -> bool {
+    /// The session has not come back since it took this place.
+    fn is_offline_at(&self, (slot, id, place): (Slot, SessionId, u32)) -> bool {
         self.sessions.get(slot).is_some_and(|session| {
-            session.id == id && session.flow == Flow::Offline && session.since_unix_ms == since_unix_ms
+            session.id == id && session.flow == Flow::Offline && session.offline_place == place
         })
     }
 
@@ -445,7 +452,7 @@ impl Broker {
             session.record_waiting(&self.ledger, out);
             session.flow = Flow::Offline;
             session.since_unix_ms = self.ledger.now.unix_ms;
-            self.offline += 1;
+            self.count_offline(slot);
         } else {
             self.go_offline(slot, out);
         }

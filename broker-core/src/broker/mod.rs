@@ -79,7 +79,8 @@ pub struct Broker {
     attached: usize,
     offline: usize,
     /// Offline sessions, the longest gone first. May hold sessions that have come back since.
-    offline_order: VecDeque<(Slot, SessionId, u64)>,
+    offline_order: VecDeque<(Slot, SessionId, u32)>,
+    offline_places: u32,
     /// Stored sessions that did not survive the restart: their end is yet to be recorded.
     not_restored: Vec<SessionId>,
     sys: SysTree,
@@ -105,6 +106,7 @@ impl Broker {
             attached: 0,
             offline: 0,
             offline_order: VecDeque::new(),
+            offline_places: 0,
             not_restored: Vec::new(),
             sys: SysTree::default(),
         }

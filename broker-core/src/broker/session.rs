@@ -121,6 +121,8 @@ pub(super) struct Session {
     pub(super) was_attached: bool,
     /// Retained messages are still to be sent, see [`super::replay`].
     pub(super) replaying: bool,
+    /// Its place among the offline sessions, while it is one.
+    pub(super) offline_place: u32,
     /// How long it sleeps, milliseconds; 0: no limit.
     pub(super) sleep_ms: u64,
     /// When it ends (offline), or is lost (asleep).
@@ -163,6 +165,7 @@ impl Session {
             will_is_session_state: false,
             was_attached: false,
             replaying: false,
+            offline_place: 0,
             sleep_ms: 0,
             deadline: Instant::FAR_FUTURE,
             timer: Timer::new(),

@@ -1,9 +1,16 @@
 //! Tests of the broker through its one door: requests in, records and events out, virtual time.
+mod acks;
 mod attach;
 mod deliver;
+mod ends;
+mod enqueue;
+mod fanout;
+mod queue;
 mod random;
 mod retain;
 mod sleep;
+mod status;
+mod wills;
 
 use super::Broker;
 use crate::limits::Limits;
