@@ -185,7 +185,7 @@ impl Broker {
             ConnectWill::None => session.set_will(&self.ledger, out, None),
             ConnectWill::KeepStored => session.arm_will(),
         }
-        for received in session.incoming.iter_mut().flat_map(|incoming| &mut incoming.list) {
+        for received in session.incoming.iter_mut().flat_map(|incoming| incoming.iter_mut()) {
             received.answer = false; // PUBCOMP is for who asks on this link
         }
         session.resend_all();
@@ -367,6 +367,9 @@ impl Broker {
             self.offline -= 1;
         }
         session.drop_outgoing(&mut self.ledger, out);
+        if let Some(incoming) = &mut session.incoming {
+            incoming.drop_all(&mut self.ledger);
+        }
         if session.records(&self.ledger) {
             out.records.push(Record::SessionEnded { session: session.id });
         }

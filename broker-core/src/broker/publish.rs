@@ -15,6 +15,7 @@ use crate::acl::Denied;
 use crate::link::{DropReason, Effects, FromBroker, LinkId, PublishOutcome};
 use crate::message::{Message, PacketId, QoS};
 use crate::record::{Record, SessionId};
+use hashbrown::HashTable;
 
 /// A QoS 2 message that waits for its PUBREL.
 #[derive(Debug)]
@@ -30,10 +31,11 @@ pub(super) struct Received {
     pub(super) answer: bool,
 }
 
-/// The QoS 2 messages of one client that wait for their PUBREL. Bounded in number and bytes.
+/// The QoS 2 messages of one client that wait for their PUBREL, by packet id. Bounded in number and bytes.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
-    pub(super) list: Vec<Received>,
+    table: HashTable<Received>,
+    bytes: usize,
 }
 
 impl Received {
@@ -43,17 +45,57 @@ impl Received {
 }
 
 impl Incoming {
-    fn bytes(&self) -> usize {
-        self.list.iter().filter_map(|received| received.message.as_ref()).map(Message::cost).sum()
+    fn hash(packet_id: PacketId) -> u64 {
+        u64::from(packet_id.get()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Received> {
+        self.table.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Received> {
+        self.table.iter_mut()
     }
 
     fn find(&mut self, packet_id: PacketId) -> Option<&mut Received> {
-        self.list.iter_mut().find(|received| received.packet_id == packet_id)
+        self.table.find_mut(Self::hash(packet_id), |received| received.packet_id == packet_id)
     }
 
-    pub(super) fn remove(&mut self, packet_id: PacketId) -> Option<Received> {
-        let at = self.list.iter().position(|received| received.packet_id == packet_id)?;
-        Some(self.list.remove(at))
+    /// Stores a message whose id is not there yet, without a look at the limits.
+    pub(super) fn insert(&mut self, ledger: &mut Ledger, received: Received) {
+        if let Some(message) = &received.message {
+            self.bytes += message.cost();
+            ledger.hold(message.cost());
+        }
+        let hash = Self::hash(received.packet_id);
+        self.table.insert_unique(hash, received, |received| Self::hash(received.packet_id));
+    }
+
+    /// The message is routed or gone; its id stays taken.
+    fn release(&mut self, ledger: &mut Ledger, packet_id: PacketId) -> Option<Message> {
+        let message = self.find(packet_id)?.message.take()?;
+        self.bytes -= message.cost();
+        ledger.let_go(message.cost());
+        Some(message)
+    }
+
+    /// The id is free.
+    pub(super) fn remove(&mut self, ledger: &mut Ledger, packet_id: PacketId) -> Option<Received> {
+        self.release(ledger, packet_id);
+        let found = self.table.find_entry(Self::hash(packet_id), |received| received.packet_id == packet_id);
+        found.ok().map(|entry| entry.remove().0)
+    }
+
+    /// The session ends.
+    pub(super) fn drop_all(&mut self, ledger: &mut Ledger) {
+        for message in self.table.drain().filter_map(|received| received.message) {
+            ledger.let_go(message.cost());
+        }
+        self.bytes = 0;
     }
 }
 
@@ -136,9 +178,11 @@ impl Broker {
         out: &mut Effects,
     ) {
         let Some(session) = self.sessions.get_same(slot, id) else { return };
-        if let Some(received) = session.incoming.as_mut().and_then(|incoming| incoming.find(packet_id)) {
-            received.routed = true;
-            received.message = None;
+        if let Some(incoming) = &mut session.incoming {
+            incoming.release(&mut self.ledger, packet_id);
+            if let Some(received) = incoming.find(packet_id) {
+                received.routed = true;
+            }
         }
         if session.records(&self.ledger) {
             out.records.push(Record::ReceivedReleased { session: id, packet_id });
@@ -154,9 +198,8 @@ impl Broker {
         out: &mut Effects,
     ) {
         let Some(session) = self.sessions.get_same(slot, id) else { return };
-        let Some(received) = session.incoming.as_mut().and_then(|incoming| incoming.remove(packet_id)) else {
-            return;
-        };
+        let Some(incoming) = &mut session.incoming else { return };
+        let Some(received) = incoming.remove(&mut self.ledger, packet_id) else { return };
         if let (true, Some(link)) = (received.answer, session.link) {
             out.events.push((link, FromBroker::Pubcomp(packet_id)));
         }
@@ -181,8 +224,9 @@ impl Session {
             out.events.push((link, FromBroker::Pubrec { packet_id, outcome: PublishOutcome::Accepted }));
             return;
         }
-        if incoming.list.len() >= ledger.limits.incoming_qos2_max
-            || incoming.bytes() + message.cost() > ledger.limits.incoming_qos2_bytes_max
+        if incoming.table.len() >= ledger.limits.incoming_qos2_max
+            || incoming.bytes + message.cost() > ledger.limits.incoming_qos2_bytes_max
+            || ledger.held_bytes + message.cost() > ledger.limits.queue_bytes_total_max
         {
             ledger.counters.qos2_quota += 1;
             out.events.push((link, FromBroker::Pubrec { packet_id, outcome: PublishOutcome::Quota }));
@@ -200,7 +244,7 @@ impl Session {
         if records {
             out.records.push(Record::Received { session: self.id, packet_id, message: message.clone() });
         }
-        incoming.list.push(Received::stored(packet_id, message));
+        incoming.insert(ledger, Received::stored(packet_id, message));
         out.events.push((link, FromBroker::Pubrec { packet_id, outcome }));
     }
 }

@@ -144,6 +144,9 @@ impl Broker {
     /// Takes a session out without a record or a count.
     fn forget_session(&mut self, slot: Slot) {
         let Some(mut session) = self.sessions.remove(slot) else { return };
+        if let Some(incoming) = &mut session.incoming {
+            incoming.drop_all(&mut self.ledger);
+        }
         let Some(outgoing) = &mut session.outgoing else { return };
         while let Some(waiting) = outgoing.queue.pop() {
             self.ledger.let_go(waiting.message.cost());
@@ -262,11 +265,11 @@ impl Session {
             }
             Record::Received { packet_id, message, .. } => {
                 let incoming = self.incoming.get_or_insert_with(Default::default);
-                incoming.remove(packet_id);
-                incoming.list.push(Received::stored(packet_id, message));
+                incoming.remove(ledger, packet_id);
+                incoming.insert(ledger, Received::stored(packet_id, message));
             }
             Record::ReceivedReleased { packet_id, .. } => {
-                self.incoming.as_mut()?.remove(packet_id);
+                self.incoming.as_mut()?.remove(ledger, packet_id);
             }
             Record::WillStored { will, .. } => {
                 self.will = will.map(|will| Box::new(StoredWill { will, armed: true }));

@@ -103,7 +103,7 @@ impl Session {
             let filter = Box::from(held.filter.as_str());
             out.records.push(Record::Subscribed { session, filter, qos: held.qos });
         }
-        for received in self.incoming.iter().flat_map(|incoming| &incoming.list) {
+        for received in self.incoming.iter().flat_map(|incoming| incoming.iter()) {
             // One that is being routed is no longer stored.
             if !received.routed {
                 let (packet_id, message) = (received.packet_id, received.message.clone());

@@ -137,7 +137,7 @@ impl Broker {
             received: session
                 .incoming
                 .iter()
-                .flat_map(|incoming| &incoming.list)
+                .flat_map(|incoming| incoming.iter())
                 .filter(|received| !received.routed)
                 .map(|received| (received.packet_id, received.message.clone()))
                 .collect(),

@@ -108,7 +108,7 @@ impl SessionView {
             queued: outgoing.map_or(0, |outgoing| outgoing.waiting()),
             queued_bytes: outgoing.map_or(0, |outgoing| outgoing.waiting_bytes()),
             in_flight: usize::from(session.in_flight),
-            unreleased: session.incoming.as_ref().map_or(0, |incoming| incoming.list.len()),
+            unreleased: session.incoming.as_ref().map_or(0, |incoming| incoming.len()),
             has_will: session.will.is_some(),
             memo_bytes: session.memo.as_ref().map_or(0, |memo| memo.len()),
         }

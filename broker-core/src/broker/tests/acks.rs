@@ -119,6 +119,8 @@ fn ids_are_not_used_again_while_in_flight() {
 #[test]
 fn a_copy_of_a_qos_2_publish_is_stored_once() {
     let mut house = pair(10); // hostile M28
+    let limits = Limits { incoming_qos2_max: 32, ..Limits::default() };
+    house.broker.set_limits(house.now, limits, &mut house.out);
     for _ in 0..1000 {
         house.publish(2, "t/x", "once", Q2);
     }
@@ -145,6 +147,10 @@ fn a_copy_of_a_qos_2_publish_is_stored_once() {
     }
     assert_eq!(accepted, 32);
     assert_eq!(house.broker.counters().qos2_quota, 65_535 - 32);
+    assert_eq!(house.broker.session(&name("p")).unwrap().unreleased, 32);
+    assert_eq!(house.broker.status().held_messages, 32 + 1);
+    house.disconnect(2, Ending::Abnormal);
+    assert_eq!(house.broker.status().held_messages, 1, "only the subscriber's");
 }
 
 #[test]

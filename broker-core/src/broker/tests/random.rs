@@ -765,6 +765,10 @@ impl World {
                 );
             }
         }
+        if self.clients.iter().all(|client| !client.parked_once) {
+            let status = self.broker.status();
+            assert_eq!((status.held_messages, status.held_bytes), (0, 0), "seed {}", self.seed);
+        }
         if self.crashes == 0 && self.clients.iter().all(|client| !client.parked_once) {
             for (tag, told) in &self.fates {
                 assert!(*told <= 1, "seed {}: tag {tag}", self.seed);
