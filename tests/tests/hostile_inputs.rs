@@ -1,4 +1,4 @@
-//! Hostile inputs on TCP, and the notation of the data files.
+//! Hostile inputs on TCP and UDP, played against the program, and the tests of the runner itself.
 
 // Starts the server as a process, opens sockets to it and watches it in /proc.
 #![allow(clippy::disallowed_methods)]
@@ -49,6 +49,11 @@ fn floods_stay_within_their_bounds() {
 #[test]
 fn retained_messages_stay_within_their_quota() {
     play_file("mqtt_retained.toml");
+}
+
+#[test]
+fn meaningless_mqtt_sn_datagrams_are_dropped_or_refused() {
+    play_file("sn_datagram.toml");
 }
 
 #[test]
