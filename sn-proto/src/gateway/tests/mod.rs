@@ -4,6 +4,8 @@
 mod connect;
 mod deliver;
 mod first_light;
+mod hostile;
+mod lossy;
 mod places;
 mod publish;
 mod restart;

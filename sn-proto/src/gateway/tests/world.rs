@@ -354,6 +354,11 @@ impl World {
         self.send_bytes(&peer(at), &[0x04, kind, id[0], id[1]]);
     }
 
+    /// When gateway or broker want to be called next.
+    pub(super) fn gateway_timeout(&self) -> Option<Instant> {
+        [self.gateway.next_timeout(), self.broker.next_timeout()].into_iter().flatten().min()
+    }
+
     pub(super) fn state(&self, name: &str) -> Option<State> {
         self.gateway.client_list().find(|(other, ..)| *other == name).map(|(_, state, _)| state)
     }
