@@ -86,15 +86,20 @@ impl Link {
         Ok(std::mem::take(self.unread()))
     }
 
-    /// The next bytes: up to the length of the longest alternative, or all before the end (TCP), or one datagram.
-    pub(crate) fn next(&mut self, length: usize) -> Result<Vec<u8>, String> {
+    /// What comes next, as soon as it matches one of the patterns; else all that came within the time.
+    pub(crate) fn next(&mut self, patterns: &[Vec<Symbol>]) -> Result<Vec<u8>, String> {
         let end = Instant::now() + PATIENCE;
         if matches!(self.socket, Socket::Udp(_)) {
             return Ok(self.datagram(end)?.unwrap_or_default());
         }
-        while self.unread().len() < length && self.read_more(end)? {}
-        let length = self.unread().len().min(length);
-        Ok(self.unread().drain(..length).collect())
+        let longest = patterns.iter().map(Vec::len).max().unwrap_or(0);
+        loop {
+            let unread = self.unread();
+            let done = patterns.iter().any(|pattern| matches(pattern, unread).is_some());
+            if done || unread.len() > longest || !self.read_more(end)? {
+                return Ok(std::mem::take(self.unread()));
+            }
+        }
     }
 
     pub(crate) fn is_ended(&self) -> bool {

@@ -10,7 +10,7 @@ use super::rows::{File, Proto, Row, Step};
 use super::server::Server;
 
 /// How long another client may wait for its own message while a row is on.
-const BYSTANDER_LIMIT: Duration = Duration::from_secs(2);
+const BYSTANDER_LIMIT: Duration = Duration::from_secs(3);
 
 /// Plays every row against a server, which it ends; returns what failed, one text each.
 pub(crate) fn play(file: &File, server: Server) -> Result<Vec<String>, String> {
@@ -177,8 +177,7 @@ fn either(link: &mut Link, texts: &[String]) -> Result<(), String> {
     for text in texts.iter().filter(|text| *text != "close") {
         patterns.push(parse(text)?);
     }
-    let longest = patterns.iter().map(Vec::len).max().unwrap_or(1);
-    let found = link.next(longest)?;
+    let found = link.next(&patterns)?;
     if patterns.iter().any(|pattern| matches(pattern, &found).is_some()) {
         return Ok(());
     }
