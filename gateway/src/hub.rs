@@ -30,6 +30,8 @@ pub(crate) struct Hub {
     pub(crate) broker: Broker,
     effects: Effects,
     events: Vec<(LinkId, FromBroker)>,
+    /// Events for links of colleagues, by their number.
+    abroad: Vec<Vec<(LinkId, FromBroker)>>,
     pub(crate) requests: Requests,
     fronts: [Option<Front>; FRONTENDS],
     pub(crate) ports: Vec<UdpPort>,
@@ -46,13 +48,15 @@ impl std::fmt::Debug for Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(mut broker: Broker) -> Self {
+    /// A hub for as many workers as there are, itself number 0.
+    pub(crate) fn new(mut broker: Broker, workers: usize) -> Self {
         // No store is there to take records.
         broker.set_recording(false);
         Hub {
             broker,
             effects: Effects::default(),
             events: Vec::new(),
+            abroad: vec![Vec::new(); workers],
             requests: Requests::new(),
             fronts: [const { None }; FRONTENDS],
             ports: Vec::new(),
@@ -67,6 +71,11 @@ impl Hub {
         if let Some(place) = self.fronts.get_mut(front.id() as usize) {
             *place = Some(front);
         }
+    }
+
+    /// Whether this protocol has its front-end.
+    pub(crate) fn has_front(&self, id: FrontendId) -> bool {
+        matches!(self.fronts.get(id as usize), Some(Some(_)))
     }
 
     /// The front-ends there are.
@@ -133,6 +142,10 @@ impl Hub {
         let mut events = std::mem::take(&mut self.events);
         for (link, event) in events.drain(..) {
             match link.frontend {
+                FrontendId::Mqtt if link.worker != 0 => match self.abroad.get_mut(usize::from(link.worker)) {
+                    Some(batch) => batch.push((link, event)),
+                    None => stats.stale_events += 1,
+                },
                 FrontendId::Mqtt => streams.handle_event(now, link, event, &mut self.requests, stats),
                 FrontendId::MqttSn | FrontendId::Lwm2m | FrontendId::Internal => {
                     self.tell_front(now, link, event, stats);
@@ -141,6 +154,12 @@ impl Hub {
         }
         self.events = events;
         true
+    }
+
+    /// The events for this colleague's links since the last call.
+    pub(crate) fn take_abroad(&mut self, worker: u8) -> Option<Vec<(LinkId, FromBroker)>> {
+        let batch = self.abroad.get_mut(usize::from(worker)).filter(|batch| !batch.is_empty())?;
+        Some(std::mem::take(batch))
     }
 
     fn tell_front(&mut self, now: Now, link: LinkId, event: FromBroker, stats: &mut Stats) {

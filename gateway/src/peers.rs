@@ -50,6 +50,13 @@ impl Peers {
         }
     }
 
+    /// One connection of this address has ended.
+    pub(crate) fn release_ip(&mut self, ip: IpAddr) {
+        if let Some(&id) = self.by_ip.get(&ip) {
+            self.release(PeerId(id));
+        }
+    }
+
     /// The address behind a number.
     pub(crate) fn ip(&self, id: PeerId) -> Option<IpAddr> {
         self.table.get(id.0 as usize).map(|peer| peer.ip)

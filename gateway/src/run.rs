@@ -8,7 +8,7 @@ use crate::signals::Signals;
 use crate::sys;
 use crate::tcp::{self, TcpPort};
 use crate::udp::{self, UdpPort};
-use crate::worker::Worker;
+use crate::worker::Owner;
 use broker_core::frontend::ListenerId;
 use broker_core::link::FrontendId;
 use std::collections::hash_map::RandomState;
@@ -53,13 +53,13 @@ fn serve(mut control: Control) -> Result<(), StartError> {
         let mut signals =
             Signals::new().map_err(|error| StartError(format!("cannot listen to signals: {error}")))?;
         let failed = |error: io::Error| StartError(format!("cannot serve: {error}"));
-        let (worker, poll) =
-            Worker::new(clock, settings, seed(), sockets.streams, sockets.datagrams).map_err(failed)?;
+        let (owner, poll) =
+            Owner::new(clock, settings, seed(), sockets.streams, sockets.datagrams).map_err(failed)?;
         for line in &sockets.lines {
             info!("listening: {line}");
         }
         info!("{}", control.loaded.config.open_hint());
-        worker.run(poll, &mut signals, &mut control).await.map_err(failed)
+        owner.run(poll, &mut signals, &mut control).await.map_err(failed)
     })
 }
 

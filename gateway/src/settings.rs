@@ -8,6 +8,8 @@ use std::time::Duration;
 /// The reloadable settings of a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Worker threads; fixed at the start.
+    pub(crate) workers: u8,
     /// Bounds of the broker and of the MQTT front-end.
     pub(crate) limits: Limits,
     /// Connections of all listeners.
@@ -29,6 +31,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn from_config(config: &Config) -> Self {
         Settings {
+            workers: u8::try_from(config.process.workers).unwrap_or(u8::MAX).max(1),
             limits: config.broker_limits(),
             connections_max: config.limits.connections as usize,
             connections_per_ip_max: config.limits.connections_per_ip,

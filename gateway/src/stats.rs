@@ -14,6 +14,8 @@ pub(crate) struct Stats {
     pub(crate) accept_pauses: u64,
     /// Times that accepting paused: more new connections than allowed in a second.
     pub(crate) accept_rate_pauses: u64,
+    /// Closed at once: the system refused to watch them.
+    pub(crate) unwatched: u64,
     /// Events for connections that had ended.
     pub(crate) stale_events: u64,
     /// Panics caught. Always zero, or we have a fault.
@@ -24,4 +26,15 @@ pub(crate) struct Stats {
     pub(crate) stream_bytes_sent: u64,
     /// The UDP sockets.
     pub(crate) udp: UdpCounters,
+}
+
+impl Stats {
+    /// Adds what a colleague has counted; it has no listeners and no UDP sockets.
+    pub(crate) fn add(&mut self, other: &Stats) {
+        self.unwatched += other.unwatched;
+        self.stale_events += other.stale_events;
+        self.panics += other.panics;
+        self.stream_bytes_received += other.stream_bytes_received;
+        self.stream_bytes_sent += other.stream_bytes_sent;
+    }
 }

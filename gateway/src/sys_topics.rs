@@ -46,6 +46,7 @@ impl SysTopics {
             ("tcp/accepted", stats.accepted),
             ("tcp/refused/limit", stats.refused_total),
             ("tcp/refused/per_ip", stats.refused_per_ip),
+            ("tcp/refused/unwatched", stats.unwatched),
             ("tcp/accept_pauses/resources", stats.accept_pauses),
             ("tcp/accept_pauses/rate", stats.accept_rate_pauses),
             ("tcp/bytes/received", stats.stream_bytes_received),

@@ -12,7 +12,7 @@
 mod entry;
 mod flow;
 
-use crate::peers::{PeerId, Peers};
+use crate::peers::Peers;
 use crate::stats::Stats;
 use crate::timers::{Key, Timers};
 use broker_core::frontend::{StreamConnection, StreamOut};
@@ -24,8 +24,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use slab::Slab;
 use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -73,6 +72,8 @@ pub(crate) struct Streams {
     out: StreamOut,
     /// Log lines, with the remote address filled in.
     pub(crate) notices: Vec<Notice>,
+    /// Addresses of connections that have ended, for the bounds on accepting.
+    pub(crate) ended: Vec<IpAddr>,
     /// Connections whose out-buffer the socket has not taken.
     blocked: usize,
     output_bytes_max: usize,
@@ -102,6 +103,7 @@ impl Streams {
             scratch: vec![0; SCRATCH_BYTES],
             out: StreamOut::default(),
             notices: Vec::new(),
+            ended: Vec::new(),
             blocked: 0,
             output_bytes_max: credit_bytes as usize + ANSWER_BYTES_MAX,
         }
@@ -132,41 +134,35 @@ impl Streams {
         self.blocked
     }
 
-    /// Counts a connection of this address; `None`: it has too many.
-    pub(crate) fn admit(&mut self, remote: SocketAddr, max: Option<u32>) -> Option<PeerId> {
-        self.peers.admit(remote.ip().to_canonical(), max)
+    /// Takes over an accepted connection. When the system refuses to watch it, it is closed.
+    pub(crate) fn insert(&mut self, now: Now, stream: TcpStream, remote: SocketAddr, stats: &mut Stats) {
+        let ip = remote.ip().to_canonical();
+        if !self.try_insert(now, stream, remote) {
+            stats.unwatched += 1;
+            self.ended.push(ip);
+        }
     }
 
-    /// Takes over an accepted connection.
-    ///
-    /// # Errors
-    /// When the system refuses to watch it; the connection is closed then.
-    pub(crate) fn insert(
-        &mut self,
-        now: Now,
-        mut stream: TcpStream,
-        remote: SocketAddr,
-        peer: PeerId,
-    ) -> io::Result<()> {
+    fn try_insert(&mut self, now: Now, mut stream: TcpStream, remote: SocketAddr) -> bool {
+        let Some(peer) = self.peers.admit(remote.ip().to_canonical(), None) else { return false };
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let vacant = self.entries.vacant_entry();
-        let Ok(slot) = u32::try_from(vacant.key()) else {
+        let slot = u32::try_from(vacant.key()).ok();
+        let watched = slot.and_then(|slot| {
+            let token = token_of((slot, generation));
+            // Both interests from the start: edge-triggered, writability costs no wake-up until a write has failed.
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.registry.register(&mut stream, token, interest).ok().map(|()| slot)
+        });
+        let Some(slot) = watched else {
             self.peers.release(peer);
-            return Err(io::Error::other("more connections than slots"));
+            return false;
         };
-        let token = token_of((slot, generation));
-        // Both interests from the start: edge-triggered, writability costs no wake-up until a write has failed.
-        if let Err(error) =
-            self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)
-        {
-            self.peers.release(peer);
-            return Err(error);
-        }
         let connection = Connection::new(now, Some(remote), None, Rc::clone(&self.shared));
         vacant.insert(Entry::new(stream, connection, peer, remote.port(), generation));
         self.arm((slot, generation));
-        Ok(())
+        true
     }
 
     fn link(&self, (slot, generation): Key) -> LinkId {
@@ -365,6 +361,7 @@ impl Streams {
         if self.live(key).is_some()
             && let Some(entry) = self.entries.try_remove(key.0 as usize)
         {
+            self.ended.extend(self.peers.ip(entry.peer));
             self.peers.release(entry.peer);
             if let Some(io) = entry.io {
                 self.recycle(io);

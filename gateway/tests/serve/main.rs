@@ -1,0 +1,6 @@
+//! The program serving: its own process, real sockets, one worker and several.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
+mod bounds;
+mod gateway;
+mod lifecycle;
+mod streams;
