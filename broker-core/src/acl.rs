@@ -147,7 +147,7 @@ fn matches(filter: &TopicFilter, topic: &str) -> bool {
     TopicNameRef::new(topic).is_ok_and(|topic| filter.matches(topic))
 }
 
-/// A cheap look before the full comparison: the first level, where it is no wildcard.
+/// A cheap look before the full comparison: the text before the first wildcard.
 fn shares_prefix(filter: &TopicFilter, topic: &str) -> bool {
     let text = filter.as_str();
     let literal = text.split(['+', '#']).next().unwrap_or_default();

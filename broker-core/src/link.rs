@@ -449,7 +449,7 @@ pub struct Fate {
     pub fate: MessageFate,
 }
 
-/// A stored session, told to its front-end at start.
+/// A stored session, told to its front-end at start. MQTT sessions are not told: their front-end keeps nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Restored {
     /// Whose session.
@@ -535,7 +535,7 @@ pub enum FromBroker {
     Fate(Box<Fate>),
     /// The link is over; nothing more will come.
     Closed(CloseReason),
-    /// At start, one for each stored session of this front-end; its `LinkId` has slot `u32::MAX`.
+    /// At start, one for each stored session of this front-end (none for MQTT); its `LinkId` has slot `u32::MAX`.
     Restored(Box<Restored>),
 }
 

@@ -151,7 +151,7 @@ impl Broker {
         ] {
             add(name, value.to_string());
         }
-        // Counted without the broker's own, as far as that is possible: with them the figure would change itself.
+        // The broker's own are counted too, as Mosquitto does.
         add("retained messages/count", status.retained.to_string());
         if let Some(heap) = io.heap_current {
             add("heap/current", heap.to_string());

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// An attach that waits for the answer to its Authenticate.
 #[derive(Debug)]
-pub(super) enum Waiting {
+pub(super) enum PendingAttach {
     Connect(Box<Connect>),
     Resume(Box<Resume>),
 }
@@ -61,7 +61,7 @@ impl Broker {
         }
         if self.authentication {
             let (name, credentials) = (connect.name.clone(), connect.credentials.clone());
-            self.ask(link, name, credentials, Waiting::Connect(connect), out);
+            self.ask(link, name, credentials, PendingAttach::Connect(connect), out);
         } else {
             self.attach(link, *connect, out);
         }
@@ -84,13 +84,13 @@ impl Broker {
         link: LinkId,
         name: SessionName,
         credentials: Credentials,
-        waiting: Waiting,
+        pending: PendingAttach,
         out: &mut Effects,
     ) {
-        if self.waiting.len() + self.attached >= self.ledger.limits.connections_max {
+        if self.pending.len() + self.attached >= self.ledger.limits.connections_max {
             return self.refuse(link, name, RefuseReason::Busy, credentials.remote, out);
         }
-        self.waiting.insert(link, waiting);
+        self.pending.insert(link, pending);
         out.asks.push(Ask::Authenticate { link, name, credentials });
     }
 
@@ -101,14 +101,14 @@ impl Broker {
         out: &mut Effects,
     ) {
         // Nobody waits any more: the client has gone meanwhile.
-        let Some(waiting) = self.waiting.remove(&link) else { return };
-        match (waiting, answer) {
-            (Waiting::Connect(connect), Ok(())) => self.attach(link, *connect, out),
-            (Waiting::Resume(resume), Ok(())) => self.resume(link, *resume, out),
-            (Waiting::Connect(connect), Err(reason)) => {
+        let Some(pending) = self.pending.remove(&link) else { return };
+        match (pending, answer) {
+            (PendingAttach::Connect(connect), Ok(())) => self.attach(link, *connect, out),
+            (PendingAttach::Resume(resume), Ok(())) => self.resume(link, *resume, out),
+            (PendingAttach::Connect(connect), Err(reason)) => {
                 self.refuse(link, connect.name, reason, connect.credentials.remote, out);
             }
-            (Waiting::Resume(resume), Err(reason)) => {
+            (PendingAttach::Resume(resume), Err(reason)) => {
                 self.refuse(link, resume.name, reason, resume.credentials.remote, out);
             }
         }
@@ -237,7 +237,8 @@ impl Broker {
             None => {} // asleep since before a restart
         }
         session.ground_flight();
-        session.flow = Flow::Active; // not counted as offline any more, and without link nothing is sent
+        session.flow = Flow::Active; // not counted as offline any more
+        session.credit = 0; // what comes now waits for the new link
         let kept = !connect.clean && !session.clean;
         let will = self.allowed_will(slot, will);
         if !kept {
@@ -431,7 +432,7 @@ impl Broker {
         for slot in slots {
             self.shut_down_link(slot, out);
         }
-        for (link, _) in std::mem::take(&mut self.waiting) {
+        for (link, _) in std::mem::take(&mut self.pending) {
             self.links.end(link);
             out.events.push((link, FromBroker::Closed(CloseReason::Shutdown)));
         }

@@ -51,7 +51,7 @@ use crate::record::SessionId;
 use crate::routes::{Matches, Routes};
 use crate::sys::SysTree;
 use crate::time::Now;
-use attach::{Waiting, mix};
+use attach::{PendingAttach, mix};
 use ledger::Ledger;
 use links::{LinkState, Links};
 use retain::RetainedStore;
@@ -70,7 +70,7 @@ pub struct Broker {
     retained: RetainedStore,
     work: Work,
     /// Attachments that wait for the answer to an Authenticate.
-    waiting: BTreeMap<LinkId, Waiting>,
+    pending: BTreeMap<LinkId, PendingAttach>,
     /// Credentials are asked about; else everyone may attach.
     authentication: bool,
     seed: u64,
@@ -98,7 +98,7 @@ impl Broker {
             retained: RetainedStore::new(&limits),
             ledger: Ledger::new(limits),
             work: Work::default(),
-            waiting: BTreeMap::new(),
+            pending: BTreeMap::new(),
             authentication: false,
             seed,
             next_session: 1,
@@ -137,7 +137,7 @@ impl Broker {
             ToBroker::Authenticated(answer) => self.on_authenticated(link, answer, out),
             ToBroker::Disconnect(_) => {
                 // Gone before it was attached.
-                if self.waiting.remove(&link).is_some() {
+                if self.pending.remove(&link).is_some() {
                     self.links.end(link);
                 }
             }
@@ -168,14 +168,17 @@ impl Broker {
             ToBroker::Pubrel(packet_id) => self.on_pubrel(slot, link, packet_id, out),
             ToBroker::Connect(connect) => self.on_connect(link, connect, out),
             ToBroker::Resume(resume) => self.on_resume(link, resume, out),
-            ToBroker::Authenticated(_) => {}
+            ToBroker::Authenticated(answer) => self.on_authenticated(link, answer, out),
             ToBroker::Subscribe { packet_id, filters } => {
                 self.on_subscribe(slot, link, packet_id, filters, out);
             }
             ToBroker::Unsubscribe { packet_id, filters } => {
                 self.on_unsubscribe(slot, link, packet_id, &filters, out);
             }
-            ToBroker::Disconnect(ending) => self.detach(slot, ending, out),
+            ToBroker::Disconnect(ending) => {
+                self.pending.remove(&link);
+                self.detach(slot, ending, out);
+            }
             ToBroker::Pause { duration } => self.on_pause(slot, duration, out),
             ToBroker::Will(update) => self.on_will(slot, link, update, out),
             ToBroker::Memo { update, tag } => self.on_memo(slot, link, update, tag, out),
@@ -204,7 +207,7 @@ impl Broker {
     /// The link broke the contract.
     fn close_protocol(&mut self, link: LinkId, out: &mut Effects) {
         self.ledger.counters.protocol_closes += 1;
-        self.waiting.remove(&link);
+        self.pending.remove(&link);
         if let Some(slot) = self.links.session(link) {
             self.detach(slot, Ending::Abnormal, out);
         }

@@ -222,9 +222,12 @@ impl Session {
         );
     }
 
-    /// No QoS 1/2 message waits, and the bytes in flight allow this one.
+    /// No message waits, and the bytes in flight and those of all sessions allow this one.
     #[inline]
     fn nothing_before(&self, ledger: &Ledger, message: &Message) -> bool {
+        if ledger.held_bytes + message.cost() > ledger.limits.queue_bytes_total_max {
+            return false;
+        }
         self.outgoing.as_ref().is_none_or(|outgoing| {
             outgoing.queue.is_empty()
                 && outgoing.flight.idle() == 0

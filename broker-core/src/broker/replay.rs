@@ -36,22 +36,37 @@ enum SliceEnd {
     Budget,
     /// The subscriber has no room.
     NoRoom,
+    /// Another one of the same subscriber comes first.
+    Behind,
 }
 
 impl Broker {
-    pub(super) fn start_replay(&mut self, slot: Slot, filter: TopicFilter, granted: QoS) {
-        if self.retained.len() == 0 {
-            return;
-        }
+    /// Sends what is retained for a new subscription, and keeps for later what does not go at once.
+    pub(super) fn start_replay(
+        &mut self,
+        slot: Slot,
+        filter: TopicFilter,
+        granted: QoS,
+        budget: &mut usize,
+        out: &mut Effects,
+    ) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let replays = &mut session.outgoing_mut().replays;
-        replays.retain(|replay| replay.filter != filter); // a new SUBSCRIBE starts it anew
-        let (cursor, found) = Default::default();
-        replays.push_back(Replay { filter, granted, cursor, found, searched: false });
-        session.replaying = false;
-        if !self.ledger.replays_ready.contains(&slot) {
-            self.ledger.replays_ready.push(slot);
+        let mut busy = false;
+        if let Some(outgoing) = &mut session.outgoing {
+            outgoing.replays.retain(|replay| replay.filter != filter); // a new SUBSCRIBE starts it anew
+            busy = !outgoing.replays.is_empty();
         }
+        let (cursor, found) = Default::default();
+        let mut replay = Replay { filter, granted, cursor, found, searched: false };
+        let end = if busy { SliceEnd::Behind } else { self.run(slot, &mut replay, budget, out) };
+        let Some(session) = self.sessions.get_mut(slot) else { return };
+        match end {
+            SliceEnd::Done => return,
+            SliceEnd::Behind => {}
+            SliceEnd::NoRoom => session.replaying = true,
+            SliceEnd::Budget => self.ledger.replays_ready.push(slot),
+        }
+        session.outgoing_mut().replays.push_back(replay);
     }
 
     pub(super) fn stop_replay(&mut self, slot: Slot, filter: &TopicFilter) {
@@ -67,7 +82,7 @@ impl Broker {
             && let Some(slot) = ready.next()
         {
             match self.replay_slice(slot, &mut budget, out) {
-                SliceEnd::Done => {}
+                SliceEnd::Done | SliceEnd::Behind => {}
                 SliceEnd::Budget => self.ledger.replays_ready.push(slot),
                 SliceEnd::NoRoom => self.with(slot, |session, _| session.replaying = true),
             }
@@ -76,45 +91,50 @@ impl Broker {
     }
 
     fn replay_slice(&mut self, slot: Slot, budget: &mut usize, out: &mut Effects) -> SliceEnd {
-        let Some(session) = self.sessions.get_mut(slot) else { return SliceEnd::Done };
-        let take = |session: &mut Session| {
-            session.outgoing.as_mut().and_then(|outgoing| outgoing.replays.pop_front())
-        };
-        while let Some(mut replay) = take(session) {
-            let mut fresh = false; // what was found in an earlier call may have been replaced since
-            loop {
-                let now = self.ledger.now.instant;
-                while let Some(message) = replay.found.front() {
-                    if !session.has_room_for_replay() {
-                        session.outgoing_mut().replays.push_front(replay);
-                        return SliceEnd::NoRoom;
-                    }
-                    let message = match fresh {
-                        true => Some(message.clone()),
-                        false => self.retained.get(message.topic_bytes(), now).cloned(),
-                    };
-                    replay.found.pop_front();
-                    if let Some(message) = message {
-                        session.offer_retained(&mut self.ledger, out, &message, replay.granted);
-                    }
-                }
-                if replay.searched {
-                    break;
-                }
-                if *budget == 0 {
-                    session.outgoing_mut().replays.push_front(replay);
-                    return SliceEnd::Budget;
-                }
-                let topics = SEARCH_TOPICS.min(*budget);
-                *budget -= topics;
-                let found = &mut replay.found;
-                let visit = |message: &Message| found.push_back(message.clone());
-                replay.searched =
-                    self.retained.matches(&replay.filter, &mut replay.cursor, now, topics, visit);
-                fresh = true;
+        loop {
+            let outgoing = self.sessions.get_mut(slot).and_then(|session| session.outgoing.as_mut());
+            let Some(mut replay) = outgoing.and_then(|outgoing| outgoing.replays.pop_front()) else {
+                return SliceEnd::Done;
+            };
+            let end = self.run(slot, &mut replay, budget, out);
+            if end != SliceEnd::Done {
+                self.with(slot, |session, _| session.outgoing_mut().replays.push_front(replay));
+                return end;
             }
         }
-        SliceEnd::Done
+    }
+
+    fn run(&mut self, slot: Slot, replay: &mut Replay, budget: &mut usize, out: &mut Effects) -> SliceEnd {
+        let Some(session) = self.sessions.get_mut(slot) else { return SliceEnd::Done };
+        let now = self.ledger.now.instant;
+        let mut fresh = false; // what was found in an earlier call may have been replaced since
+        loop {
+            while let Some(message) = replay.found.front() {
+                if !session.has_room_for_replay() {
+                    return SliceEnd::NoRoom;
+                }
+                let message = match fresh {
+                    true => Some(message.clone()),
+                    false => self.retained.get(message.topic_bytes(), now).cloned(),
+                };
+                replay.found.pop_front();
+                if let Some(message) = message {
+                    session.offer_retained(&mut self.ledger, out, &message, replay.granted);
+                }
+            }
+            if replay.searched {
+                return SliceEnd::Done;
+            }
+            if *budget == 0 {
+                return SliceEnd::Budget;
+            }
+            let topics = SEARCH_TOPICS.min(*budget);
+            *budget -= topics;
+            let found = &mut replay.found;
+            let visit = |message: &Message| found.push_back(message.clone());
+            replay.searched = self.retained.matches(&replay.filter, &mut replay.cursor, now, topics, visit);
+            fresh = true;
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! A sleeper's session is durable from its first Pause, whatever its clean flag: a restart must not lose what waits
 //! for it. A clean one that is awake when the broker stops is not brought back.
 use super::Broker;
-use super::attach::Waiting;
+use super::attach::PendingAttach;
 use super::ledger::Ledger;
 use super::session::{Flow, Session, Slot};
 use crate::link::{CloseReason, Effects, FromBroker, LinkId, RefuseReason, Resume};
@@ -46,7 +46,7 @@ impl Broker {
     pub(super) fn on_resume(&mut self, link: LinkId, resume: Box<Resume>, out: &mut Effects) {
         if self.authentication {
             let (name, credentials) = (resume.name.clone(), resume.credentials.clone());
-            self.ask(link, name, credentials, Waiting::Resume(resume), out);
+            self.ask(link, name, credentials, PendingAttach::Resume(resume), out);
         } else {
             self.resume(link, *resume, out);
         }

@@ -33,14 +33,13 @@ impl Broker {
             }
         }
         out.events.push((link, FromBroker::Suback { packet_id, granted }));
+        let mut budget = self.ledger.limits.slice_deliveries;
         for (filter, qos) in new {
             // Interpretation: a shared subscription gets no retained messages, as MQTT 5 §4.8.2 has it.
             if filter.as_filter().group().is_none() {
-                self.start_replay(slot, filter, qos);
+                self.start_replay(slot, filter, qos, &mut budget, out);
             }
         }
-        let budget = self.ledger.limits.slice_deliveries;
-        self.go_on_replaying(budget, out);
     }
 
     /// Takes one subscription in. False: refused.

@@ -72,7 +72,7 @@ pub struct BrokerStatus {
     pub subscriptions: usize,
     /// Shared subscriptions.
     pub shared_subscriptions: usize,
-    /// Retained messages.
+    /// Retained messages, the broker's own among them.
     pub retained: usize,
     /// Their bytes.
     pub retained_bytes: usize,

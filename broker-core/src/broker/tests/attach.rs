@@ -172,6 +172,12 @@ fn credentials_are_asked_about_before_anything_happens() {
     house.disconnect(3, Ending::Abnormal);
     house.say(3, ToBroker::Authenticated(Ok(())));
     assert_eq!(house.heard(3), []);
+    // a CONNECT again on an attached link: the former attachment holds until the answer
+    ask(&mut house, 1, "a");
+    house.publish(1, "t", "x", Q1);
+    assert_eq!(house.heard(1).len(), 1);
+    house.say(1, ToBroker::Authenticated(Ok(())));
+    assert!(matches!(house.heard(1)[..], [FromBroker::Connack { session_present: true, .. }]));
     ask(&mut house, 4, "c");
     house.publish(4, "t", "x", Q0);
     assert_eq!(house.heard(4), [FromBroker::Closed(CloseReason::Protocol)]);

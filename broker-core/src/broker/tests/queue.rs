@@ -157,6 +157,15 @@ fn a_reader_that_never_acknowledges_holds_bounded_bytes_in_flight() {
     }
     assert_eq!(house.messages(1).len(), 1, "a second one would exceed the bytes");
     assert!(house.broker.status().held_bytes <= 2 * 10_000);
+    let limits = Limits { queue_bytes_total_max: 13_000, ..Limits::default() };
+    house.broker.set_limits(house.now, limits, &mut house.out);
+    house.connect(4, Connect { credit: u32::MAX, ..connect("s3", true) });
+    house.subscribe(4, "u", Q1);
+    house.publish(2, "u", &"x".repeat(6_000), Q1);
+    assert_eq!(house.messages(4).len(), 0, "over the bytes of all");
+    assert_eq!(house.broker.counters().drops.of(DropReason::Memory), 1);
+    let limits = Limits { queue_bytes_max: 10_000, ..Limits::default() };
+    house.broker.set_limits(house.now, limits, &mut house.out);
     // one of any size passes when nothing else is in flight
     house.connect(3, Connect { credit: u32::MAX, ..connect("s2", true) });
     house.subscribe(3, "big", Q1);

@@ -132,6 +132,10 @@ fn a_client_with_a_session_gets_its_own_will_later() {
     house.connect(1, with_will(connect("a", false)));
     house.subscribe(1, "w", Q1);
     house.disconnect(1, Ending::Abnormal);
-    house.connect(2, connect("a", false));
-    assert_eq!(house.messages(2), ["w=gone/1"]);
+    house.connect(2, with_will(connect("a", false)));
+    let events = house.heard(2);
+    assert_eq!(events.iter().filter_map(shown).collect::<Vec<_>>(), ["w=gone/1"]);
+    house.say(2, ToBroker::Puback(packet_ids(&events)[0]));
+    house.connect(3, connect("a", false)); // a takeover
+    assert_eq!(house.messages(3), ["w=gone/1"], "not before its Connack, and no repeat of anything");
 }
