@@ -10,6 +10,7 @@
 pub mod client;
 pub mod config;
 pub mod counters;
+pub mod describe;
 pub mod discovery;
 pub mod gateway;
 pub mod limits;
