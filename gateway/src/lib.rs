@@ -30,5 +30,6 @@ mod sys;
 mod sys_topics;
 mod tcp;
 mod timers;
+mod tools;
 mod udp;
 mod worker;

@@ -1,6 +1,7 @@
 //! The command line: what is asked for, and with which exit code it ends.
 
 mod config;
+mod sn;
 mod version;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Argument, Loaded, Problems, Sources, load};
 use crate::exit::Exit;
 use crate::run;
+use crate::tools::mqtt::{pub_tool, rc, status, sub_tool, trace};
 
 /// MQTT-SN gateway, LwM2M bridge and MQTT 3.1.1 broker in one program.
 #[derive(Debug, Parser)]
@@ -37,6 +39,19 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: config::ConfigCommand,
+    },
+    /// Publish over MQTT, as mosquitto_pub
+    Pub(pub_tool::PubArgs),
+    /// Subscribe over MQTT and print, as mosquitto_sub
+    Sub(sub_tool::SubArgs),
+    /// How the gateway does
+    Status(status::StatusArgs),
+    /// What one device says and hears, live
+    Trace(trace::TraceArgs),
+    /// Speak MQTT-SN with a gateway
+    Sn {
+        #[command(subcommand)]
+        command: sn::SnCommand,
     },
     /// Print the version
     Version(version::VersionArgs),
@@ -67,6 +82,7 @@ struct RunArgs {
 
 /// Does what the arguments (with the program's name first) ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments = rc::with_defaults(arguments.into_iter().collect());
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -80,6 +96,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             Err(problems) => refuse(&problems),
         },
         Command::Config { command } => config::config(command),
+        Command::Pub(arguments) => pub_tool::run(arguments),
+        Command::Sub(arguments) => sub_tool::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
+        Command::Sn { command } => sn::sn(command),
         Command::Version(arguments) => version::version(&arguments),
     }
 }

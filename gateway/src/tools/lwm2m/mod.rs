@@ -1,0 +1,1 @@
+//! `turnstone lwm2m …`: commands to devices, over MQTT.

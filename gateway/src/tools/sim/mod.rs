@@ -1,0 +1,1 @@
+//! `turnstone sim …`: devices that do not exist.

@@ -1,0 +1,143 @@
+//! The tools against a gateway of this very binary, as a shell sees both.
+#![allow(clippy::disallowed_methods)] // a test of the program starts the program
+
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A gateway on ports of its own, ended with the test.
+struct Gateway {
+    child: Child,
+    mqtt: String,
+    sn: String,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        // Ports that were free a moment ago; another process may take one meanwhile, so it is tried again.
+        for _ in 0..5 {
+            let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let (sn, lwm2m) = (UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
+            let port = tcp.local_addr().expect("an address").port();
+            let udp = |socket: std::io::Result<UdpSocket>| {
+                socket.expect("a port").local_addr().expect("an address").port().to_string()
+            };
+            let (sn, lwm2m) = (udp(sn), udp(lwm2m));
+            drop(tcp);
+            let mut child = turnstone(&[])
+                .args(["--set".to_owned(), format!("mqtt.port={port}")])
+                .args(["--set".to_owned(), format!("mqtt.sn.port={sn}")])
+                .args(["--set".to_owned(), format!("lwm2m.port={lwm2m}")])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("the gateway starts");
+            let until = Instant::now() + Duration::from_secs(20);
+            while Instant::now() < until && child.try_wait().expect("a child").is_none() {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return Gateway { child, mqtt: port.to_string(), sn };
+                }
+                std::thread::yield_now();
+            }
+            let _ = child.kill(); // it may have ended by itself
+            let _ = child.wait();
+        }
+        panic!("no gateway came up");
+    }
+
+    /// Starts a tool; `{mqtt}` and `{sn}` in its arguments are the ports.
+    fn tool(&self, arguments: &str) -> Child {
+        let words = arguments.replace("{mqtt}", &self.mqtt).replace("{sn}", &self.sn);
+        let words: Vec<&str> = words.split(' ').collect();
+        turnstone(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool starts")
+    }
+
+    /// Runs a tool to its end: exit code, standard output, standard error.
+    fn run(&self, arguments: &str) -> (Option<i32>, String, String) {
+        ended(self.tool(arguments))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn turnstone(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_turnstone"));
+    command.args(arguments).env_clear();
+    command
+}
+
+fn ended(child: Child) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("the tool ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn ok(result: (Option<i32>, String, String)) -> String {
+    assert_eq!(result.0, Some(0), "{}", result.2);
+    result.1
+}
+
+#[test]
+fn messages_go_from_each_protocol_to_each() {
+    let gateway = Gateway::start();
+    // Retained, so that the order of the processes does not matter.
+    ok(gateway.run("pub -p {mqtt} -t e2e/mqtt -m one -q 2 -r"));
+    ok(gateway.run("sn pub -p {sn} -t e2e/sn -m two -q 1 -r"));
+    ok(gateway.run("sn pub -p {sn} -t ab -m three -q 2 -r"));
+    ok(gateway.run("sn pub -p {sn} -t e2e/minus -m four -q -1 -r"));
+    let mut lines: Vec<String> =
+        ok(gateway.run("sub -p {mqtt} -v -t # -C 4 -W 20")).lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines, ["ab three", "e2e/minus four", "e2e/mqtt one", "e2e/sn two"]);
+    assert_eq!(ok(gateway.run("sn sub -p {sn} -v -t e2e/mqtt -q 1 -C 1 -W 20")), "e2e/mqtt one\n");
+    assert_eq!(ok(gateway.run("sn sub -p {sn} -t ab -C 1 -W 20 --sleep 1")), "three\n");
+    let (code, out, err) = gateway.run("sub -p {mqtt} -t nothing/here -W 0.2");
+    assert_eq!((code, out.as_str()), (Some(4), ""), "{err}");
+}
+
+#[test]
+fn ping_search_and_status_find_the_gateway() {
+    let gateway = Gateway::start();
+    let ping = ok(gateway.run("sn ping -p {sn} -C 2 --interval 0.01"));
+    assert!(ping.contains("2 of 2 answered"), "{ping}");
+    let search = ok(gateway.run("sn search -p {sn} --json"));
+    let search: serde_json::Value = serde_json::from_str(&search).expect("JSON");
+    assert_eq!(search["gateway_id"], 1);
+    let status = ok(gateway.run("status -p {mqtt} --json"));
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert!(
+        status["$SYS/broker/version"].as_str().is_some_and(|text| text.contains("turnstone")),
+        "{status}"
+    );
+    assert!(ok(gateway.run("status -p {mqtt}")).contains("clients"));
+}
+
+#[test]
+fn mistakes_have_their_exit_codes_and_one_line() {
+    let gateway = Gateway::start();
+    let free = UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    for (arguments, code) in [
+        ("pub -p {mqtt} -t a/# -m x".to_owned(), 2),
+        ("pub -p {mqtt} -m x".to_owned(), 2),
+        ("sub -p {mqtt} -t a/#/b".to_owned(), 2),
+        ("sub -p {mqtt} -c -t a".to_owned(), 2),
+        ("sn pub -p {sn} -T 77 -m x -q 1".to_owned(), 5),
+        ("sn sub -p {sn} -t a/#/b".to_owned(), 2),
+        ("sn pub -p {sn} --fe xyz -t a -m x".to_owned(), 2),
+        (format!("sn ping -p {free}"), 3),
+        (format!("pub -p {free} -t a -m x"), 3),
+        (format!("sn search -p {free} -W 0.1"), 4),
+    ] {
+        let (got, out, err) = gateway.run(&arguments);
+        assert_eq!((got, out.as_str()), (Some(code), ""), "{arguments}: {err}");
+        assert!(err.starts_with("error: ") && err.contains("; try: "), "{arguments}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments}: {err}");
+    }
+    let help = ok(gateway.run("sn pub --help"));
+    assert!(help.contains("--topic-id") && help.contains("-h, --host"), "{help}");
+}
