@@ -152,6 +152,8 @@ fn filters(peer: &Peer, scale: Scale, count: usize) -> io::Result<f64> {
         fleet.subscribe(at, &own, 0)?;
     }
     fleet.open(peer.address, 1, "publisher", false)?;
+    // The same hundred receivers at every size: what grows is the number of filters, not of sockets written.
+    let receivers = clients.min(100);
     let messages = scale.messages / 4;
     let mut spread = 1u64;
     let mut round = |fleet: &mut Fleet, messages: usize| -> io::Result<()> {
@@ -167,7 +169,7 @@ fn filters(peer: &Peer, scale: Scale, count: usize) -> io::Result<f64> {
             for _ in 0..room {
                 spread =
                     spread.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let at = (spread >> 33) as usize % clients;
+                let at = (spread >> 33) as usize % receivers;
                 let n = (spread >> 13) as usize % each;
                 fleet.publish(clients, &format!("site/{at}/dev/{n}/temp"), &PAYLOAD, 0);
                 sent += 1;
