@@ -3,4 +3,5 @@ pub mod mqtt;
 pub mod net;
 pub mod packet;
 pub mod rng;
+pub mod sn_device;
 pub mod world;
