@@ -270,3 +270,13 @@ pub(crate) enum Pending {
     /// PUBREL of a QoS 2 message that the client was told is refused: nobody waits for its PUBCOMP.
     Refused(PacketId),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_stays_small() {
+        assert!(size_of::<Client>() <= 208, "{}", size_of::<Client>());
+    }
+}

@@ -20,6 +20,7 @@ mod on_subscribe;
 mod on_will;
 mod publish_minus_one;
 mod timeout;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -36,10 +37,13 @@ use crate::discovery::Discovery;
 use crate::rate::RateLimiter;
 use crate::rng::Rng;
 use crate::topics::NameCache;
-use crate::wire::{Datagram, Envelope, Message, Qos};
+use crate::wire::{Datagram, Envelope, Message, Qos, WireError};
 
 use clients::Clients;
 use publish_minus_one::MinusOne;
+use trace::Tracer;
+
+pub use trace::TraceEvent;
 
 /// Link slot of the client in slot 0.
 const FIRST_CLIENT_LINK: u32 = publish_minus_one::LINK_SLOT + 1;
@@ -58,6 +62,7 @@ pub struct SnGateway {
     discovery: Discovery,
     minus_one: MinusOne,
     counters: Counters,
+    tracer: Tracer,
 }
 
 impl core::fmt::Debug for SnGateway {
@@ -123,6 +128,7 @@ impl SnGateway {
             names: NameCache::default(),
             minus_one: MinusOne::default(),
             counters: Counters::default(),
+            tracer: Tracer::default(),
         }
     }
 
@@ -222,6 +228,37 @@ impl SnGateway {
         }
     }
 
+    /// One datagram, past the doors that need no state: rate limits, encapsulation, groups.
+    fn receive(&mut self, turn: &mut Turn<'_>, decoded: Result<Datagram<'_>, WireError>) {
+        self.counters.datagrams += 1;
+        let ip = turn.peer.address.remote.ip();
+        self.tracer.verdict = "dropped, over a rate limit";
+        if !self.limiter.datagram(turn.now.instant, ip) {
+            self.counters.rate_limited += 1;
+            return;
+        }
+        let Datagram { envelope, message } = match decoded {
+            Ok(datagram) => datagram,
+            Err(error) => return self.counters.malformed(error),
+        };
+        if envelope.is_some() && !self.config.is_forwarder(ip) {
+            self.tracer.verdict = "dropped, not a listed forwarder";
+            self.counters.not_a_forwarder += 1;
+            return;
+        }
+        if !self.limiter.client(turn.now.instant, turn.route()) {
+            self.counters.rate_limited += 1;
+            return;
+        }
+        // Only discovery is spoken on groups; what else is heard there is not meant for one gateway.
+        if turn.peer.group && weight(&message) != Weight::Discovery {
+            self.tracer.verdict = "dropped, heard on a group";
+            self.counters.out_of_place += 1;
+            return;
+        }
+        self.dispatch(turn, message);
+    }
+
     fn dispatch(&mut self, turn: &mut Turn<'_>, message: Message<'_>) {
         let slot = self.clients.by_route(turn.route());
         let client = slot.and_then(|slot| self.clients.get(slot));
@@ -229,6 +266,12 @@ impl SnGateway {
         let beside = client.is_some_and(|client| client.handshake.is_some());
         let answers_prompt = matches!(message, Message::WillTopic(_) | Message::WillMsg(_));
         let verdict = if beside && answers_prompt { Rule::Handle } else { rule(column, &message) };
+        self.tracer.verdict = match verdict {
+            Rule::Handle => "handled",
+            Rule::Drop => "dropped, no meaning in this state",
+            Rule::Disconnect => "answered as a stranger's",
+            Rule::Abort => "ends the will handshake",
+        };
         match (verdict, slot) {
             (Rule::Handle, None) => self.handle_stranger(turn, message),
             (Rule::Handle, Some(slot)) => {
@@ -335,15 +378,9 @@ impl SnGateway {
 
 impl Frontend for SnGateway {
     fn handle_datagram(&mut self, now: Now, from: &Peer, datagram: &[u8], out: &mut Actions) {
-        self.counters.datagrams += 1;
-        if !self.limiter.datagram(now.instant, from.address.remote.ip()) {
-            self.counters.rate_limited += 1;
-            return;
-        }
-        let Datagram { envelope, message } = match Datagram::decode(datagram) {
-            Ok(datagram) => datagram,
-            Err(error) => return self.counters.malformed(error),
-        };
+        let before = out.datagrams.len();
+        let decoded = Datagram::decode(datagram);
+        let envelope = decoded.ok().and_then(|datagram| datagram.envelope);
         let mut turn = Turn {
             now,
             peer: from,
@@ -352,28 +389,23 @@ impl Frontend for SnGateway {
             received: datagram.len(),
             out,
         };
-        if envelope.is_some() && !self.config.is_forwarder(from.address.remote.ip()) {
-            self.counters.not_a_forwarder += 1;
-            return;
+        self.receive(&mut turn, decoded);
+        if !self.tracer.is_idle() {
+            self.trace_received(&turn, datagram, &decoded);
+            self.trace_sent(now, turn.out, before);
         }
-        if !self.limiter.client(now.instant, turn.route()) {
-            self.counters.rate_limited += 1;
-            return;
-        }
-        // Only discovery is spoken on groups; what else is heard there is not meant for one gateway.
-        if from.group && weight(&message) != Weight::Discovery {
-            self.counters.out_of_place += 1;
-            return;
-        }
-        self.dispatch(&mut turn, message);
     }
 
     fn handle_event(&mut self, now: Now, link: LinkId, event: FromBroker, out: &mut Actions) {
+        let before = out.datagrams.len();
         self.broker_event(now, link, event, out);
+        self.trace_sent(now, out, before);
     }
 
     fn handle_timeout(&mut self, now: Now, out: &mut Actions) {
+        let before = out.datagrams.len();
         self.timeout(now, out);
+        self.trace_sent(now, out, before);
     }
 
     fn next_timeout(&self) -> Option<Instant> {

@@ -43,6 +43,12 @@ impl SnGateway {
                 return self.forget(slot);
             }
         }
+        if let Some(client) = self.clients.get_mut(slot) {
+            if let Some(incoming) = client.incoming.as_mut() {
+                incoming.released.retain(|(_, _, until)| *until > now.instant);
+            }
+            client.tidy();
+        }
         let Some(client) = self.clients.get(slot) else { return };
         if keep_alive_deadline(client).is_some_and(|deadline| deadline <= now.instant) {
             self.counters.keep_alive_lapsed += 1;
@@ -121,7 +127,8 @@ impl SnGateway {
         let register = outgoing.and_then(|it| it.register.as_ref()).map(|it| it.due);
         let flight = outgoing.and_then(|it| it.flight.as_ref()).map(|it| it.due);
         let awake = awake_deadline(client, &self.config);
-        let deadlines = [handshake, keep_alive_deadline(client), awake, register, flight];
+        let released = client.incoming.as_ref().and_then(|it| it.released.back()).map(|(_, _, until)| *until);
+        let deadlines = [handshake, keep_alive_deadline(client), awake, register, flight, released];
         let earliest = deadlines.into_iter().flatten().filter(|it| *it != Instant::FAR_FUTURE).min();
         if let Some(earliest) = earliest {
             let deadline = earliest.max(now + Duration::from_millis(1));

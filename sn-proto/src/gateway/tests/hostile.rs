@@ -190,3 +190,45 @@ fn a_storm_of_handshakes_is_bounded_and_goes_away() {
     w.pass_seconds(11);
     assert_eq!(w.gateway.clients(), 0);
 }
+
+#[test]
+fn a_trace_tells_what_one_client_says_and_hears() {
+    let mut w = World::new();
+    assert!(w.gateway.trace("c1", true));
+    w.connect(A, "c1");
+    w.connect(B, "c2");
+    w.send(A, "08 0C 22 7431 0009 31");
+    w.send(A, "02 17 00");
+    w.send(A, "03 05 00");
+    w.send(A, "02 18");
+    let lines: Vec<String> = w
+        .gateway
+        .take_traces()
+        .map(|event| {
+            assert_eq!((&*event.client, event.address), ("c1", address(A).remote));
+            let hex: String = event.octets.iter().map(|octet| format!("{octet:02x}")).collect();
+            let arrow = if event.received { '<' } else { '>' };
+            format!("{arrow} {hex} {} [{}]", event.message, event.verdict.unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "< 08040401003c6331 CONNECT \"c1\" keep-alive 60 s clean [handled]",
+            "> 030500 CONNACK accepted []",
+            "< 080c227431000931 PUBLISH qos 1 short \"t1\" msg 9, 1 bytes \"1\" [handled]",
+            "> 070d7431000900 PUBACK id 29745 msg 9 []",
+            "< 021700 malformed: length field differs from the datagram [dropped]",
+            "< 030500 CONNACK accepted [dropped, no meaning in this state]",
+            "< 0218 DISCONNECT [handled]",
+            "> 0218 DISCONNECT []",
+        ]
+    );
+    assert!(w.gateway.trace("c1", false));
+    w.heard(A);
+    w.connect(A, "c1");
+    assert_eq!(w.gateway.take_traces().count(), 0);
+    for number in 0..20 {
+        assert_eq!(w.gateway.trace(&number.to_string(), true), number < 16);
+    }
+}
