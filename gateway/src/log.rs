@@ -6,7 +6,7 @@ use broker_core::link::Notice;
 use std::io::{self, Write};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
@@ -29,6 +29,14 @@ pub fn start(level: LogLevel, format: LogFormat) -> LevelHandle {
             registry.with(layer.with_target(false).with_writer(io::stderr)).try_init()
         }
     };
+    if started.is_ok() {
+        // Caught where it can be; either way it is one escaped line of the log, with its place.
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let text = panic.payload_as_str().unwrap_or("no text");
+            error!(place, "panic: {text}");
+        }));
+    }
     LevelHandle(started.is_ok().then_some(handle))
 }
 

@@ -11,6 +11,8 @@
 //! waits for its writable event.
 mod entry;
 mod flow;
+#[cfg(test)]
+mod tests;
 
 use crate::peers::Peers;
 use crate::stats::Stats;

@@ -239,8 +239,9 @@ impl Owner {
 
     fn round(&mut self, now: Now) {
         self.accept(now);
-        if self.hub.broker.has_work() {
-            // A large delivery is under way: no new input before it is done, so that its messages stay in bounds.
+        if self.hub.has_work() {
+            // A large delivery is under way, or more was asked than a round answers: no new input before that is done,
+            // so that what waits stays in bounds.
             let slice = self.settings.limits.slice_deliveries;
             self.hub.deliver(now, slice, &mut self.streams, &mut self.stats);
         } else {
@@ -281,7 +282,7 @@ impl Owner {
                 bytes = 0;
                 self.flush(now);
             }
-            if self.hub.broker.has_work() {
+            if self.hub.has_work() {
                 break;
             }
         }
@@ -306,7 +307,7 @@ impl Owner {
                         self.hub.requests.push_back((envelope.link, envelope.request));
                     }
                     self.hub.settle(now, &mut self.streams, &mut self.stats);
-                    if self.hub.broker.has_work() {
+                    if self.hub.has_work() {
                         self.has_mail = true;
                         break;
                     }
@@ -372,11 +373,12 @@ impl Owner {
     fn begin_stop(&mut self, now: Now) {
         info!("stopping");
         self.acceptor.listeners.clear();
-        self.hub.ports.iter_mut().for_each(|port| port.readable = false);
         // Every link hears Closed, and every connection ends behind what is written to it.
         self.hub
             .with_broker(now, &mut self.streams, &mut self.stats, |broker, out| broker.shutdown(now, out));
         self.flush(now);
+        // The front-ends' farewell is sent.
+        self.hub.ports.clear();
         self.lines.iter().for_each(|line| line.tell(ToColleague::Stop));
     }
 
