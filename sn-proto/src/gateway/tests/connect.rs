@@ -369,3 +369,46 @@ fn an_mqtt_client_of_the_same_name_takes_the_session_over() {
     assert!(w.heard(A).is_empty());
     assert_eq!(w.state("mqtt"), Some(State::Active));
 }
+
+#[test]
+fn t_connected_clean_session_false_same_source_tuple_reused_preserves_session() {
+    let mut w = World::new();
+    w.connect_with(A, "c1", 0x00, 60);
+    w.subscribe(A, "x/y", 1);
+    w.connect(A, "c2");
+    w.mqtt_publish("x/y", "1", 1);
+    w.pass_seconds(89);
+    w.send(A, "02 16");
+    w.heard(A);
+    w.pass_seconds(2); // c1 is lost, its session stays
+    w.connect_with(B, "c1", 0x00, 60);
+    assert_eq!(w.heard(B), ["CONNACK 0", "REGISTER 1025 x/y"]);
+}
+
+#[test]
+fn answers_leave_from_the_address_that_was_hit() {
+    let mut w = World::new();
+    for (local, listener) in [("192.0.2.1", 3), ("192.0.2.2", 3), ("2001:db8::1", 4)] {
+        let mut from = peer(A);
+        from.address.local = Some(local.parse().expect("ip"));
+        from.address.listener = broker_core::frontend::ListenerId(listener);
+        for message in ["02 18", "03 01 00"] {
+            w.send_bytes(&from, &hex(message));
+            assert_eq!(w.sent.last().map(|(to, ..)| *to), Some(from.address));
+        }
+        w.send_bytes(&from, &hex("08 04 04 01 003C 6331"));
+        w.send_bytes(&from, &hex("06 12 00 0001 61"));
+        w.mqtt_publish("a", "1", 0);
+        assert_eq!(w.sent.last().map(|(to, ..)| *to), Some(from.address), "deliveries too");
+    }
+}
+
+#[test]
+fn the_gateway_says_nothing_unasked_to_an_idle_client() {
+    let groups = vec![crate::config::Group { to: address("225.1.1.1:1883"), ttl: None }];
+    let mut w = World::with(Config { groups, ..plain() });
+    w.connect_with(A, "c1", 0x04, 0);
+    w.heard(A);
+    w.pass_seconds(100_000);
+    assert!(w.heard(A).is_empty(), "no ADVERTISE, no PINGREQ");
+}

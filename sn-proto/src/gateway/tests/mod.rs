@@ -5,6 +5,7 @@ mod connect;
 mod deliver;
 mod first_light;
 mod hostile;
+mod index;
 mod lossy;
 mod places;
 mod publish;
