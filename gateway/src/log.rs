@@ -33,7 +33,10 @@ pub fn start(level: LogLevel, format: LogFormat) -> LevelHandle {
         // Caught where it can be; either way it is one escaped line of the log, with its place.
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            let text = panic.payload_as_str().unwrap_or("no text");
+            let payload = panic.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text =
+                text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
             error!(place, "panic: {text}");
         }));
     }

@@ -204,7 +204,9 @@ impl Client {
     #[track_caller]
     pub(crate) fn expect(&mut self, bytes: &[u8]) {
         let mut got = vec![0; bytes.len()];
-        self.stream.read_exact(&mut got).unwrap_or_else(|error| panic!("{bytes:02x?} did not come: {error}"));
+        self.stream
+            .read_exact(&mut got)
+            .unwrap_or_else(|error| panic!("{:02x?} did not come: {error}", head(bytes)));
         assert!(got == bytes, "got {:02x?}, not {:02x?}", head(&got), head(bytes));
     }
 

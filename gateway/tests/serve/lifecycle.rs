@@ -45,9 +45,12 @@ fn sigterm_writes_out_what_is_held_and_ends_with_0() {
         for _ in 0..150 {
             publisher.send(&packet);
         }
-        publisher.ping();
+        // Acknowledged, so the broker has taken it and all before it.
+        publisher.send(b"\x32\x05\x00\x01t\x00\x01");
+        publisher.expect(b"\x40\x02\x00\x01");
         gateway.signal(signal);
         subscriber.expect(&packet.repeat(150));
+        subscriber.expect(b"\x30\x03\x00\x01t");
         assert_eq!(subscriber.until_end(), b"");
         assert_eq!(publisher.until_end(), b"");
         assert_eq!(gateway.wait().code(), Some(0));
