@@ -67,7 +67,7 @@ pub(crate) struct Client {
     pub(crate) keep_alive: u16,
     /// Duration of its sleep in seconds.
     pub(crate) sleep: u16,
-    /// MsgId of the next REGISTER.
+    /// MsgId of the last REGISTER, or where to begin.
     pub(crate) next_msg_id: u16,
     pub(crate) state: State,
     /// What an answer to Connect or Resume is for.
@@ -117,6 +117,12 @@ impl Client {
             drained: false,
             probed: false,
         }
+    }
+
+    /// A MsgId for a REGISTER.
+    pub(crate) fn draw_msg_id(&mut self) -> u16 {
+        self.next_msg_id = msg_id_after(self.next_msg_id);
+        self.next_msg_id
     }
 
     pub(crate) fn outgoing(&mut self) -> &mut Outgoing {
@@ -271,6 +277,14 @@ pub(crate) enum Pending {
     Refused(PacketId),
 }
 
+/// The MsgId of a REGISTER after `last`.
+///
+/// Deviation: never above 32 767, for the client mqtt-sn-12, which packs the ids of its REGACK as signed numbers and
+/// goes away at a larger one.
+const fn msg_id_after(last: u16) -> u16 {
+    last % 0x7FFF + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,5 +292,12 @@ mod tests {
     #[test]
     fn a_client_stays_small() {
         assert!(size_of::<Client>() <= 208, "{}", size_of::<Client>());
+    }
+
+    #[test]
+    fn msg_ids_of_registers_fit_15_bits_and_are_never_0() {
+        for (last, next) in [(0, 1), (1, 2), (0x7FFE, 0x7FFF), (0x7FFF, 1), (0x8000, 2), (0xFFFF, 2)] {
+            assert_eq!(msg_id_after(last), next, "after {last}");
+        }
     }
 }

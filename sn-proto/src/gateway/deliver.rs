@@ -280,8 +280,7 @@ impl SnGateway {
         if client.outgoing().register.is_some() {
             return;
         }
-        client.next_msg_id = client.next_msg_id.wrapping_add(1).max(1);
-        let msg_id = client.next_msg_id;
+        let msg_id = client.draw_msg_id();
         client.outgoing().register =
             Some(Registering { topic_id, msg_id, tries: 0, due: Instant::FAR_FUTURE, stored, waiting: None });
         if stored {
