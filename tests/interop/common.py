@@ -450,7 +450,7 @@ def start_device(bench, name, *options):
     server = f"coap://{bench.host}:{bench.coap_port}"
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lwm2m_device.py")
     command = [os.environ.get("DEVICE_PYTHON", sys.executable), program, "--server", server, "--ep", ep]
-    device = bench.spawn(*command, "--port", str(free_udp_port()), *options, listens=True)
+    device = bench.spawn(*command, *options, listens=True)
     line = device.line(r"^(registered|refused)")
     check(line.startswith("registered"), f"the device was {line}")
     return device, ep

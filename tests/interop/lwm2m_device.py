@@ -1,12 +1,13 @@
 """An LwM2M device played by aiocoap, run as a program so that scripts of any environment can use it.
 
-    lwm2m_device.py --server coap://127.0.0.1:5683 --ep NAME [--tlv] [--lt 300] [--version 1.0] [--binding U]
+    lwm2m_device.py --server coap://127.0.0.1:5683 --ep NAME [--tlv] [--lt 300] [--version 1.0] [--binding U] [--port N]
 
 It registers, then prints one line for everything that happens, and obeys lines on standard input:
     update [QUERY]      Update, with QUERY such as lt=60
     deregister          De-register
     set PATH VALUE      changes a resource; observers of it, or of what holds it, are notified
     quit
+Without anybody to tell it something it stays until it is ended.
 Objects: 1 (server), 3 (device), 3303 (temperature). Values are text; resource instances are lists.
 """
 
@@ -19,7 +20,7 @@ import sys
 import aiocoap
 from aiocoap import Code, Message, resource
 
-from common import die_with_parent
+from common import die_with_parent, free_udp_port
 
 TEXT, LINKS, OCTETS, TLV = 0, 40, 42, 11542
 EXECUTABLE = {"/3/0/4", "/3/0/5", "/1/0/8"}
@@ -181,17 +182,27 @@ class Device:
 
     async def run(self):
         self.objects = Objects(self.args.tlv)
-        self.context = await aiocoap.Context.create_server_context(self.objects, bind=("127.0.0.1", self.args.port))
+        self.context = await aiocoap.Context.create_server_context(self.objects, bind=("127.0.0.1", self.args.port or free_udp_port()))
         links = "</1/0>,</3/0>,</3303/0>"
         query = f"ep={self.args.ep}&lt={self.args.lt}&lwm2m={self.args.version}&b={self.args.binding}"
         answer = await self.ask(Code.POST, f"/rd?{query}", links.encode(), LINKS)
         if answer.code == Code.CREATED:
             self.location = "/" + "/".join(answer.opt.location_path)
         say("registered" if self.location else "refused", answer.code, self.location, answer.payload.decode())
+        await self.obey(sys.stdin)
+        await self.context.shutdown()
+
+    async def obey(self, commands):
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while line := await reader.readline():
+        try:
+            await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), commands)
+        except (OSError, ValueError):  # /dev/null or a file: nobody there
+            await asyncio.Event().wait()
+        while True:
+            line = await reader.readline()
+            if not line:
+                await asyncio.Event().wait()
             command, *words = line.decode().split(maxsplit=2)
             if command == "update":
                 answer = await self.ask(Code.POST, self.location + ("?" + words[0] if words else ""))
@@ -202,8 +213,7 @@ class Device:
             elif command == "set":
                 self.objects.change(*words)
             elif command == "quit":
-                break
-        await self.context.shutdown()
+                return
 
     async def ask(self, code, path, payload=b"", content_format=None):
         request = Message(code=code, uri=self.args.server + path, payload=payload, content_format=content_format)
@@ -217,7 +227,7 @@ def main():
     parser.add_argument("--lt", type=int, default=300)
     parser.add_argument("--version", default="1.0")
     parser.add_argument("--binding", default="U")
-    parser.add_argument("--port", type=int, required=True, help="the device's own UDP port")
+    parser.add_argument("--port", type=int, help="the device's own UDP port; any free one if not given")
     parser.add_argument("--tlv", action="store_true", help="answer single resources in TLV, not as text")
     die_with_parent()
     signal.alarm(300)  # a device that was forgotten ends by itself
