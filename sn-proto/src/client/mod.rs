@@ -82,6 +82,8 @@ pub(crate) struct Client {
     pub(crate) fresh: bool,
     /// The last CONNACK ended a will handshake.
     pub(crate) prompted: bool,
+    /// This link replaces another one of the same connection.
+    pub(crate) same_connection: bool,
     /// Its address was validated, or needs not be.
     pub(crate) validated: bool,
     /// The broker has nothing more for this wake-up; PINGRESP waits for a REGACK.
@@ -113,6 +115,7 @@ impl Client {
             clean: false,
             fresh: false,
             prompted: false,
+            same_connection: false,
             validated: false,
             drained: false,
             probed: false,
@@ -155,6 +158,8 @@ pub(crate) enum Intent {
     EndSleep,
     /// The gateway was started again: the client goes on as if nothing had been.
     Restore,
+    /// The same, and it sleeps on.
+    RestoreAsleep,
 }
 
 /// A will handshake, on its own or beside a live session (MQTT-SN §6.3).

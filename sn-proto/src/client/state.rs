@@ -44,6 +44,14 @@ pub enum Column {
 }
 
 impl Column {
+    /// Whether a prompt for the will may be answered in this state.
+    pub fn listens(self) -> bool {
+        match self {
+            Column::Known(State::Handshake | State::Active | State::Asleep | State::Awake) => true,
+            Column::Unknown | Column::Known(State::Connecting) => false,
+        }
+    }
+
     /// Every column, for tests that walk the table.
     pub const ALL: [Column; 6] = [
         Column::Unknown,

@@ -96,10 +96,7 @@ impl SnGateway {
         let slot = self.clients.insert(client);
         self.clients.own_name(slot);
         if restored.asleep.is_some() {
-            // It sleeps without a link; its PINGREQ or CONNECT fetches one.
-            if let Some(topics) = self.clients.get_mut(slot).and_then(|client| client.topics.as_mut()) {
-                topics.mark_client_made_known();
-            }
+            self.resume(slot, Intent::RestoreAsleep, out);
         } else {
             self.attach(slot, false, place.keep_alive, ConnectWill::KeepStored, out);
             if let Some(client) = self.clients.get_mut(slot) {

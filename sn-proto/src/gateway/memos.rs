@@ -130,7 +130,9 @@ impl SnGateway {
             Intent::Connect if self.config.subs_resume => {}
             Intent::Connect => registry.mark_all_known(),
             // It only slept, or did not notice our restart: it knows what it asked for itself.
-            Intent::Wake | Intent::EndSleep | Intent::Restore => registry.mark_client_made_known(),
+            Intent::Wake | Intent::EndSleep | Intent::Restore | Intent::RestoreAsleep => {
+                registry.mark_client_made_known()
+            }
         }
         if let Some(place) = registry.place()
             && client.sleep == 0

@@ -211,7 +211,9 @@ impl SnGateway {
     /// A message of a client that has an entry: notes the sign of life, and that a CONNECT is old news.
     fn note_heard(&mut self, slot: u32, message: &Message<'_>, turn: &mut Turn<'_>) {
         let Some(client) = self.clients.get_mut(slot) else { return };
-        client.heard = turn.now.instant;
+        if client.state != State::Connecting {
+            client.heard = turn.now.instant; // else its deadline counts from the CONNECT
+        }
         self.credit_guard(slot, turn.received);
         self.reopen(slot, turn.now, turn.out);
         let Some(client) = self.clients.get_mut(slot) else { return };
@@ -263,9 +265,17 @@ impl SnGateway {
         let slot = self.clients.by_route(turn.route());
         let client = slot.and_then(|slot| self.clients.get(slot));
         let column = client.map_or(Column::Unknown, |client| Column::Known(client.state));
-        let beside = client.is_some_and(|client| client.handshake.is_some());
+        let beside = client.is_some_and(|client| client.handshake.is_some() && column.listens());
+        let unlinked = client.is_some_and(|client| client.state == State::Asleep && !client.linked);
         let answers_prompt = matches!(message, Message::WillTopic(_) | Message::WillMsg(_));
         let verdict = if beside && answers_prompt { Rule::Handle } else { rule(column, &message) };
+        // A sleeper whose link the broker would not give back after a restart is a stranger in all but waking.
+        let needs_link = match weight(&message) {
+            Weight::Request => !matches!(message, Message::PingReq(_) | Message::Disconnect(_)),
+            Weight::Ack => true,
+            Weight::Opening | Weight::Discovery => false,
+        };
+        let verdict = if unlinked && needs_link { Rule::Disconnect } else { verdict };
         self.tracer.verdict = match verdict {
             Rule::Handle => "handled",
             Rule::Drop => "dropped, no meaning in this state",
@@ -282,7 +292,9 @@ impl SnGateway {
             (Rule::Drop, slot) => {
                 self.counters.out_of_place += 1;
                 // A sleeper's or a connecting client's dropped message is a sign of life all the same.
-                if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot)) {
+                if let Some(client) = slot.and_then(|slot| self.clients.get_mut(slot))
+                    && client.state != State::Connecting
+                {
                     client.heard = turn.now.instant;
                 }
             }

@@ -9,7 +9,7 @@ use broker_core::link::{
 use broker_core::{Now, SessionName, ToBroker, Will};
 
 use super::{SnGateway, Turn};
-use crate::client::{Client, Handshake, Intent, Pending, State};
+use crate::client::{Client, Handshake, Intent, Pending, Route, State};
 use crate::config::SleepConnectClean;
 use crate::limits::{LINK_CREDIT, WINDOW};
 use crate::wire::{Connect, Message, PROTOCOL_ID, ReturnCode, client_id};
@@ -135,8 +135,9 @@ impl SnGateway {
             client.keep_alive = connect.duration;
             return turn.reply(Message::ConnAck(ReturnCode::Accepted));
         }
+        client.prompted = false;
         let will = stored_or_no_will(connect.clean_session);
-        self.attach(slot, connect.clean_session, connect.duration, will, turn.out);
+        self.attach_anew(slot, connect.clean_session, connect.duration, will, turn.now, turn.out);
     }
 
     /// CONNECT of a sleeper. Subscriptions, topic ids and buffer stay whatever CleanSession says.
@@ -154,7 +155,8 @@ impl SnGateway {
         }
         client.handshake = None;
         if wipe {
-            return self.attach(slot, true, connect.duration, ConnectWill::None, turn.out);
+            client.prompted = false;
+            return self.attach_anew(slot, true, connect.duration, ConnectWill::None, turn.now, turn.out);
         }
         client.keep_alive = connect.duration;
         client.prompted = false;
@@ -220,13 +222,58 @@ impl SnGateway {
                 self.push_pending(slot, Pending::EndSleep);
                 self.request(slot, ToBroker::Will(update), out);
             }
-            State::Handshake | State::Active | State::Asleep | State::Awake => {
+            State::Handshake => {
                 let will = will.map_or(ConnectWill::None, ConnectWill::Set);
                 self.attach(slot, handshake.clean, handshake.keep_alive, will, out);
+                self.arm(slot, now.instant);
+            }
+            State::Active | State::Asleep | State::Awake => {
+                let will = will.map_or(ConnectWill::None, ConnectWill::Set);
+                self.attach_anew(slot, handshake.clean, handshake.keep_alive, will, now, out);
             }
             State::Connecting => {}
         }
+    }
+
+    /// A client with a live session starts a new connection from the same address. It gets an entry and a link of
+    /// its own: until the broker has attached it, the old session and its will hold, and if the broker refuses, they
+    /// go on holding.
+    fn attach_anew(
+        &mut self,
+        slot: u32,
+        clean: bool,
+        keep_alive: u16,
+        will: ConnectWill,
+        now: Now,
+        out: &mut Actions,
+    ) {
+        let Some(old) = self.clients.get(slot) else { return };
+        let mut fresh = Client::new(Arc::clone(&old.name), old.route.clone(), now.instant, State::Handshake);
+        fresh.identity = old.identity.clone();
+        fresh.next_msg_id = old.next_msg_id;
+        fresh.validated = old.validated;
+        fresh.guard_credit = old.guard_credit;
+        fresh.probed = old.probed;
+        fresh.prompted = old.prompted;
+        // Nothing but copies since the last CONNACK: it is the same connection, and nobody died.
+        fresh.same_connection = old.fresh;
+        self.clients.drop_route(slot);
+        let slot = self.clients.insert(fresh);
+        self.attach(slot, clean, keep_alive, will, out);
         self.arm(slot, now.instant);
+    }
+
+    /// The broker would not attach a newcomer of that name: the session that it wanted to replace has its address
+    /// back.
+    pub(super) fn return_address(&mut self, name: &str, route: Route) {
+        let old = self.clients.by_name(name).filter(|slot| {
+            self.clients.get(*slot).is_some_and(|client| !client.routed && client.route == route)
+        });
+        if let Some(old) = old
+            && self.clients.by_route(route.as_ref()).is_none()
+        {
+            self.clients.move_to(old, route);
+        }
     }
 
     /// Asks the broker for a session. What was in flight on the link before comes again from the broker.
@@ -257,7 +304,11 @@ impl SnGateway {
             will,
             will_is_session_state: true,
             // §6.3: with Clean=0 the session goes on, so nobody died.
-            takeover_will: TakeoverWill::PublishIfClean,
+            takeover_will: if client.same_connection {
+                TakeoverWill::Keep
+            } else {
+                TakeoverWill::PublishIfClean
+            },
             window: WINDOW,
             credit: LINK_CREDIT,
             queue_qos0_offline,
@@ -306,6 +357,7 @@ impl SnGateway {
                 self.accept(slot, out);
             }
             Intent::Restore => self.clients.set_state(slot, State::Active),
+            Intent::RestoreAsleep => self.clients.set_state(slot, State::Asleep),
             Intent::Wake => {
                 self.clients.set_state(slot, State::Asleep);
                 if self.may_wake_here(slot) {
@@ -341,9 +393,13 @@ impl SnGateway {
     pub(super) fn broker_refused(&mut self, slot: u32, reason: RefuseReason, out: &mut Actions) {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.linked = false;
+        if client.intent == Intent::RestoreAsleep {
+            // It sleeps on without a link; it will say itself who it is.
+            return self.clients.set_state(slot, State::Asleep);
+        }
         let answer = match (client.intent, reason) {
             // The sleeper is gone: its PINGREQ is a stranger's.
-            (Intent::Wake | Intent::Restore, _) => Message::Disconnect(None),
+            (Intent::Wake | Intent::Restore | Intent::RestoreAsleep, _) => Message::Disconnect(None),
             (Intent::Connect | Intent::EndSleep, RefuseReason::Busy) => {
                 Message::ConnAck(ReturnCode::Congestion)
             }
@@ -368,7 +424,11 @@ impl SnGateway {
         };
         self.counters.connects_refused += 1;
         self.tell(slot, answer, out);
+        let place = self.clients.get(slot).map(|client| (Arc::clone(&client.name), client.route.clone()));
         self.forget(slot);
+        if let Some((name, route)) = place {
+            self.return_address(&name, route);
+        }
     }
 }
 

@@ -30,7 +30,8 @@ impl SnGateway {
         self.ground(slot, out);
         self.clients.set_state(slot, State::Asleep);
         let Some(client) = self.clients.get(slot) else { return };
-        let duration = Some(sleep_limit(client.sleep));
+        // Without a known duration (its memo was lost), until it comes back.
+        let duration = (client.sleep > 0).then(|| sleep_limit(client.sleep));
         self.request(slot, ToBroker::Pause { duration }, out);
     }
 

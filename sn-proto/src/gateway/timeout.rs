@@ -3,6 +3,7 @@
 //! Each client has one timer, armed for the earliest of its deadlines; a deadline that has moved later meanwhile is
 //! found out when it fires.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::frontend::Actions;
@@ -50,6 +51,13 @@ impl SnGateway {
             client.tidy();
         }
         let Some(client) = self.clients.get(slot) else { return };
+        if self.connecting_deadline(client).is_some_and(|deadline| deadline <= now.instant) {
+            // The broker, or who checks credentials for it, does not answer.
+            self.counters.handshakes_abandoned += 1;
+            let (name, route) = (Arc::clone(&client.name), client.route.clone());
+            self.end(slot, Ending::Clean, out);
+            return self.return_address(&name, route);
+        }
         if keep_alive_deadline(client).is_some_and(|deadline| deadline <= now.instant) {
             self.counters.keep_alive_lapsed += 1;
             self.tell(slot, Message::Disconnect(None), out);
@@ -118,8 +126,18 @@ impl SnGateway {
         }
     }
 
+    /// Until when the broker must have answered.
+    fn connecting_deadline(&self, client: &Client) -> Option<Instant> {
+        match client.state {
+            State::Connecting => Some(client.heard + self.config.limits.handshake_timeout),
+            State::Active | State::Handshake | State::Asleep | State::Awake => None,
+        }
+    }
+
     /// Arms the timer of a client for its earliest deadline.
     pub(super) fn arm(&mut self, slot: u32, now: Instant) {
+        let Some(client) = self.clients.get(slot) else { return };
+        let connecting = self.connecting_deadline(client);
         let Some(client) = self.clients.get_mut(slot) else { return };
         let handshake = client.handshake.as_ref().filter(|it| it.will).map(|it| it.deadline);
         let handshake = handshake.filter(|_| client.state != State::Connecting);
@@ -128,7 +146,8 @@ impl SnGateway {
         let flight = outgoing.and_then(|it| it.flight.as_ref()).map(|it| it.due);
         let awake = awake_deadline(client, &self.config);
         let released = client.incoming.as_ref().and_then(|it| it.released.back()).map(|(_, _, until)| *until);
-        let deadlines = [handshake, keep_alive_deadline(client), awake, register, flight, released];
+        let deadlines =
+            [handshake, keep_alive_deadline(client), awake, register, flight, released, connecting];
         let earliest = deadlines.into_iter().flatten().filter(|it| *it != Instant::FAR_FUTURE).min();
         if let Some(earliest) = earliest {
             let deadline = earliest.max(now + Duration::from_millis(1));

@@ -412,3 +412,53 @@ fn the_gateway_says_nothing_unasked_to_an_idle_client() {
     w.pass_seconds(100_000);
     assert!(w.heard(A).is_empty(), "no ADVERTISE, no PINGREQ");
 }
+
+#[test]
+fn a_refused_second_connect_leaves_the_first_session_as_it_was() {
+    let mut w = World::new();
+    w.mqtt_subscribe("w/#");
+    w.connect_with(A, "c1", 0x0C, 60);
+    w.send(A, "06 07 20 772F74");
+    w.send(A, "05 09 627965");
+    w.subscribe(A, "x/y", 0);
+    w.heard(A);
+    w.broker.set_authentication(true);
+    w.connect_with(A, "c1", 0x04, 60);
+    w.refuse_authentication();
+    assert_eq!(w.heard(A), ["CONNACK 3"]);
+    w.mqtt_publish("x/y", "1", 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q0 1"]);
+    w.connect_with(A, "c1", 0x04, 60);
+    w.pass_seconds(11); // nobody answers for the credentials
+    w.send(A, "02 16");
+    assert_eq!(w.heard(A), ["PINGRESP"]);
+    assert_eq!(w.gateway.clients(), 1);
+    w.pass_seconds(91);
+    assert_eq!(w.mqtt_heard(), ["w/t bye q1"]);
+}
+
+#[test]
+fn a_connect_that_nobody_answers_for_leaves_nothing() {
+    let mut w = World::new();
+    w.broker.set_authentication(true);
+    for number in 0..10 {
+        w.connect_with(&format!("10.0.0.7:{}", 1000 + number), &format!("c{number}"), 0x04, 60);
+    }
+    assert_eq!(w.gateway.clients(), 10);
+    w.pass_seconds(11);
+    assert_eq!(w.gateway.clients(), 0);
+}
+
+#[test]
+fn a_repeated_will_handshake_on_the_same_connection_publishes_no_will() {
+    let mut w = World::new();
+    w.mqtt_subscribe("w/#");
+    for _ in 0..2 {
+        w.send(A, CW);
+        w.send(A, "06 07 20 772F74");
+        w.send(A, "05 09 627965");
+        assert_eq!(w.heard(A), ["WILLTOPICREQ", "WILLMSGREQ", "CONNACK 0"]);
+    }
+    assert!(w.mqtt_heard().is_empty(), "the CONNACK was lost: nobody died");
+    assert_eq!(w.gateway.clients(), 1);
+}

@@ -146,3 +146,26 @@ fn an_active_client_may_move_where_that_is_allowed() {
     w.send(B, WAKE);
     assert_eq!(w.heard(B), ["DISCONNECT"]);
 }
+
+#[test]
+fn requests_of_a_sleeper_are_answered_right_after_a_restart() {
+    let mut w = World::new();
+    w.mqtt_subscribe("#");
+    w.connect(A, "c1");
+    w.register(A, "up");
+    w.send(A, "04 18 0258");
+    w.heard(A);
+    w.restart();
+    w.mqtt_subscribe("#");
+    w.send(A, "08 0C 20 0401 0009 31");
+    assert_eq!(w.heard(A), ["PUBACK 1025 #9 0"]);
+    assert_eq!(w.mqtt_heard(), ["up 1 q1"]);
+    assert_eq!(w.state("c1"), Some(State::Asleep));
+    w.send(A, "02 18");
+    assert_eq!(w.heard(A), ["DISCONNECT"]);
+    assert_eq!(
+        w.broker.status().attached,
+        2,
+        "its session ended: the MQTT client and the link for QoS -1 are left"
+    );
+}

@@ -8,7 +8,8 @@ use std::time::Duration;
 use broker_core::broker::Broker;
 use broker_core::frontend::{Actions, Address, Frontend, ListenerId, Peer};
 use broker_core::link::{
-    Connect, ConnectWill, Credentials, Delivery, FrontendId, Protocol, SubscribeFilter, TakeoverWill,
+    Ask, Connect, ConnectWill, Credentials, Delivery, FrontendId, Protocol, RefuseReason, SubscribeFilter,
+    TakeoverWill,
 };
 use broker_core::topic::TopicFilter;
 use broker_core::{
@@ -47,6 +48,7 @@ pub(super) struct World {
     /// What the store would hold.
     records: Vec<Record>,
     config: Config,
+    asked: Vec<LinkId>,
 }
 
 pub(super) fn hex(text: &str) -> Vec<u8> {
@@ -80,6 +82,7 @@ impl World {
             gateway: SnGateway::new(config.clone(), 0, 7),
             config,
             records: Vec::new(),
+            asked: Vec::new(),
             broker: Broker::new(Limits::default(), 7),
             actions: Actions::default(),
             effects: Effects::default(),
@@ -134,7 +137,19 @@ impl World {
         self.collect();
     }
 
+    /// The world says no to everybody whose credentials the broker has asked about.
+    pub(super) fn refuse_authentication(&mut self) {
+        for link in std::mem::take(&mut self.asked) {
+            self.ask(link, ToBroker::Authenticated(Err(RefuseReason::NotAuthorized)));
+        }
+        self.run();
+    }
+
     fn collect(&mut self) {
+        for ask in self.effects.asks.drain(..) {
+            let Ask::Authenticate { link, .. } = ask;
+            self.asked.push(link);
+        }
         self.records.append(&mut self.effects.records);
         self.events.extend(self.effects.events.drain(..));
         self.effects.clear();
