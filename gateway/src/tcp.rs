@@ -56,7 +56,8 @@ pub(crate) enum Accepted {
     Empty,
     /// This one was gone before we had it; there may be more.
     Lost,
-    /// No file descriptor or memory left: accepting makes sense again later, not now.
+    /// No file descriptor or memory left, or an error that will not go by itself: accepting makes sense again later,
+    /// not now.
     Exhausted(io::Error),
 }
 
@@ -69,9 +70,22 @@ pub(crate) fn accept(port: &mut TcpPort) -> Accepted {
                 port.readable = false;
                 Accepted::Empty
             }
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Accepted::Exhausted(error),
-            // ECONNABORTED, EINTR, and the network errors that Linux hands on from the new socket (accept(2)).
-            Some(_) | None => Accepted::Lost,
+            // One connection that came to nothing: also what Linux hands on from the new socket (accept(2)).
+            Some(
+                libc::ECONNABORTED
+                | libc::EINTR
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENONET
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP,
+            ) => Accepted::Lost,
+            // EMFILE, ENFILE, ENOBUFS, ENOMEM, and what nobody expects: trying again at once would spin.
+            Some(_) | None => Accepted::Exhausted(error),
         },
     }
 }

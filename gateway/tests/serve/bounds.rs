@@ -146,3 +146,32 @@ fn a_declared_length_takes_no_memory() {
     let grown = gateway.rss().saturating_sub(before);
     assert!(grown < 4 << 20, "{grown} bytes for {} packets of 1 MiB announced", held.len());
 }
+
+#[test]
+fn connections_reset_in_any_state_leave_nothing_behind() {
+    // hostile M39
+    for workers in ["workers=1", "workers=2"] {
+        let gateway = Gateway::start(&[workers]);
+        let mut watcher = gateway.client("watcher");
+        let (files, connect) = (gateway.files(), connect_packet("victim", 60));
+        let subscribe = crate::gateway::subscribe_packet("watched/#", 1);
+        let whole =
+            [&connect[..], &subscribe[..], b"\x32\x0c\x00\x09watched/1\x00\x01", b"\xc0\x00"].concat();
+        for cut in (0..=whole.len()).cycle().take(400) {
+            let mut client = gateway.connect();
+            client.send(whole.get(..cut).unwrap());
+            // Zero linger: closing sends a reset, whatever state the other side is in.
+            socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        let until = Instant::now() + crate::gateway::PATIENCE;
+        while gateway.files() > files {
+            watcher.ping();
+            assert!(Instant::now() < until, "{} files, {files} before", gateway.files());
+        }
+        // No session is left that would take a message: the one of a clean client ends with its link.
+        let mut same = gateway.client("victim");
+        same.ping();
+        same.send(b"\xe0\x00");
+        assert_eq!(same.until_end(), b"");
+    }
+}
