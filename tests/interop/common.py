@@ -95,7 +95,8 @@ class Bench(contextlib.ExitStack):
     def __init__(self, args, name):
         super().__init__()
         self.args = args
-        self.host, self.mqtt_port, self.sn_port, self.coap_port = args.host, args.mqtt_port, args.sn_port, args.coap_port
+        self.host, self.mqtt_port = args.host, args.mqtt_port
+        self.sn_port, self.coap_port = args.sn_port, args.coap_port
         self.name = f"{name}-{os.getpid()}"
 
     def topic(self, rest):

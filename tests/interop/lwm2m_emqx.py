@@ -106,9 +106,9 @@ def error_codes_are_understood(bench):
 @case
 def command_line_reads(bench):
     _, ep = start_device(bench, "cli")
-    command = (sys.executable, "-m", "emqxlwm2m", "--host", bench.host, "--port", str(bench.mqtt_port), "--timeout", "10")
+    where = ("--host", bench.host, "--port", str(bench.mqtt_port), "--timeout", "10")
     try:
-        output = run_program(*command, "read", ep, "/3/0/0", timeout=30)
+        output = run_program(sys.executable, "-m", "emqxlwm2m", *where, "read", ep, "/3/0/0", timeout=30)
     except subprocess.TimeoutExpired as error:
         check(False, f"emqxlwm2m did not end: {error.output}")
     check("ACME" in output, f"emqxlwm2m printed {output!r}")

@@ -122,7 +122,7 @@ def in_flight_window_never_reuses_an_id(bench):
     for number in range(100):
         publisher.publish(topic, b"%03d" % number, qos=1)
     open_ids, payloads = [], []
-    for number in range(100):
+    for _ in range(100):
         publish = raw.packet()
         packet_id = publish[4 + len(topic):6 + len(topic)]
         check(packet_id not in open_ids, f"id {packet_id.hex()} is in flight twice")

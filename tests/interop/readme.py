@@ -23,7 +23,9 @@ import time
 
 from common import die_with_parent
 
-BLOCK = re.compile(r"(?:^<!--\s*(?P<mark>.*?)\s*-->\n+)?^```(?P<kind>sh|console|bash|shell)\n(?P<body>.*?)^```", re.M | re.S)
+BLOCK = re.compile(
+    r"(?:^<!--\s*(?P<mark>[^\n]*?)\s*-->\n+)?^```(?:sh|console|bash|shell)\n(?P<body>.*?)^```", re.M | re.S
+)
 TRIES = 10
 
 
@@ -142,7 +144,9 @@ def main():
             problem = execute(block["mark"], body, args.root, running) if block["mark"] else "the block has no mark"
             ran += 1
             failed += problem is not None
-            print(f"{'FAIL' if problem else '  ok'}  line {line}: {shown}" + (f"\n{problem}" if problem else ""), flush=True)
+            print(f"{'FAIL' if problem else '  ok'}  line {line}: {shown}", flush=True)
+            if problem:
+                print(problem, flush=True)
     finally:
         for process in running.values():
             process.end()
