@@ -6,7 +6,11 @@ use broker_core::link::{FrontendId, Secret};
 use broker_core::topic::TopicLimits;
 use broker_core::{FromBroker, Instant, LinkId, Now};
 use bytes::Bytes;
+use lwm2m::Lwm2mServer;
+use lwm2m::catalog::Catalog;
 use sn_proto::SnGateway;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 /// A protocol over datagrams.
@@ -14,25 +18,32 @@ use std::sync::Arc;
 pub(crate) enum Front {
     /// MQTT-SN.
     Sn(Box<SnGateway>),
+    /// LwM2M.
+    Lwm2m(Box<Lwm2mServer>),
 }
 
 /// The settings of all datagram front-ends.
 #[derive(Clone, Debug)]
 pub(crate) struct FrontSettings {
     sn: sn_proto::Config,
+    lwm2m: lwm2m::Config,
+    catalog: Arc<Catalog>,
 }
 
 impl FrontSettings {
     pub(crate) fn from_config(config: &Config) -> Self {
-        FrontSettings { sn: sn(config) }
+        let catalog = Arc::new(crate::objects::load(&config.lwm2m));
+        FrontSettings { sn: sn(config), lwm2m: config.lwm2m.server(), catalog }
     }
 
     /// The front-end of this protocol, for the worker with this number.
     pub(crate) fn front(&self, id: FrontendId, worker: u8, seed: u64) -> Option<Front> {
         match id {
             FrontendId::MqttSn => Some(Front::Sn(Box::new(SnGateway::new(self.sn.clone(), worker, seed)))),
-            // Not built yet: datagrams are read and forgotten.
-            FrontendId::Lwm2m => None,
+            FrontendId::Lwm2m => {
+                let (config, catalog) = (self.lwm2m.clone(), Arc::clone(&self.catalog));
+                Some(Front::Lwm2m(Box::new(Lwm2mServer::new(config, catalog, worker, secret()))))
+            }
             FrontendId::Mqtt | FrontendId::Internal => None,
         }
     }
@@ -43,6 +54,7 @@ impl Front {
     pub(crate) fn id(&self) -> FrontendId {
         match self {
             Front::Sn(_) => FrontendId::MqttSn,
+            Front::Lwm2m(_) => FrontendId::Lwm2m,
         }
     }
 
@@ -50,6 +62,10 @@ impl Front {
     pub(crate) fn handle_config(&mut self, now: Now, settings: &FrontSettings) {
         match self {
             Front::Sn(gateway) => gateway.handle_config(now, settings.sn.clone()),
+            Front::Lwm2m(server) => {
+                server.handle_config(settings.lwm2m.clone());
+                server.set_catalog(Arc::clone(&settings.catalog));
+            }
         }
     }
 
@@ -57,6 +73,9 @@ impl Front {
     pub(crate) fn counters(&self, add: &mut dyn FnMut(&str, u64)) {
         match self {
             Front::Sn(gateway) => sn_counters(gateway, add),
+            Front::Lwm2m(server) => {
+                server.each_counter(&mut |name, value| add(&format!("lwm2m/{name}"), value))
+            }
         }
     }
 }
@@ -65,26 +84,42 @@ impl Frontend for Front {
     fn handle_datagram(&mut self, now: Now, from: &Peer, datagram: &[u8], out: &mut Actions) {
         match self {
             Front::Sn(gateway) => gateway.handle_datagram(now, from, datagram, out),
+            Front::Lwm2m(server) => server.handle_datagram(now, from, datagram, out),
         }
     }
 
     fn handle_event(&mut self, now: Now, link: LinkId, event: FromBroker, out: &mut Actions) {
         match self {
             Front::Sn(gateway) => gateway.handle_event(now, link, event, out),
+            Front::Lwm2m(server) => server.handle_event(now, link, event, out),
         }
     }
 
     fn handle_timeout(&mut self, now: Now, out: &mut Actions) {
         match self {
             Front::Sn(gateway) => gateway.handle_timeout(now, out),
+            Front::Lwm2m(server) => server.handle_timeout(now, out),
         }
     }
 
     fn next_timeout(&self) -> Option<Instant> {
         match self {
             Front::Sn(gateway) => gateway.next_timeout(),
+            Front::Lwm2m(server) => server.next_timeout(),
         }
     }
+}
+
+/// 32 bytes that nobody outside can know: tokens and locations come from them. `RandomState` is keyed by the system's
+/// random numbers.
+fn secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    for (number, word) in secret.chunks_mut(8).enumerate() {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_usize(number);
+        word.copy_from_slice(&hasher.finish().to_le_bytes());
+    }
+    secret
 }
 
 fn sn(config: &Config) -> sn_proto::Config {
@@ -170,7 +205,9 @@ mod tests {
     #[test]
     fn every_counter_of_a_front_end_has_a_name_of_its_own() {
         let settings = FrontSettings::from_config(&Config::default());
-        for front in [FrontendId::MqttSn].into_iter().filter_map(|id| settings.front(id, 0, 1)) {
+        for front in
+            [FrontendId::MqttSn, FrontendId::Lwm2m].into_iter().filter_map(|id| settings.front(id, 0, 1))
+        {
             let mut names = Vec::new();
             front.counters(&mut |name, _| names.push(name.to_owned()));
             let all = names.len();

@@ -21,6 +21,7 @@ pub mod run;
 mod dump;
 mod fronts;
 mod hub;
+mod objects;
 mod peers;
 mod settings;
 mod signals;

@@ -5,6 +5,12 @@ pub mod catalog;
 pub mod coap;
 pub mod command;
 pub mod content;
+mod device;
+mod devices;
 pub mod limits;
 pub mod path;
+pub mod registration;
+pub mod server;
 pub mod value;
+
+pub use server::{Config, Lwm2mServer};

@@ -171,3 +171,57 @@ pub const COMMAND_QUERY_BYTES_MAX: usize = 1024;
 pub const COMMAND_ATTRIBUTES_MAX: usize = 16;
 /// Longest arguments of Execute, in bytes: one datagram. Reaction: answered 4.00.
 pub const EXECUTE_BYTES_MAX: usize = 1024;
+
+// ---- Registrations ----
+
+/// Longest endpoint name, in bytes. Reaction: 4.00.
+pub const ENDPOINT_BYTES_MAX: usize = 255;
+/// Lifetime of a Register without `lt` (1.1.1 Core §6.2.1).
+pub const LIFETIME_DEFAULT_S: u32 = 86_400;
+/// Longest lifetime granted by default: 30 days. Reaction: cut, one warning, the event shows both.
+pub const LIFETIME_MAX_S: u32 = 30 * 86_400;
+/// Time between the end of a lifetime and the end of its registration: an Update on its way.
+pub const LIFETIME_GRACE_MS: u64 = 10_000;
+/// Parameters of a registration that LwM2M does not know. Reaction: 4.00.
+pub const EXTRA_PARAMETERS_MAX: usize = 16;
+/// Longest name or value of one, in bytes. Reaction: 4.00.
+pub const EXTRA_BYTES_MAX: usize = 128;
+/// Longest alternate path, in bytes. Reaction: 4.00.
+pub const ROOT_BYTES_MAX: usize = 64;
+/// Content-Formats kept of a registration's `ct`. Beyond: passed over.
+pub const CONTENT_FORMATS_MAX: usize = 16;
+/// Devices registered at a time. Beyond: 5.03.
+pub const DEVICES_MAX: usize = 1_000_000;
+/// Registers of new endpoints per second. Beyond: 5.03 with Max-Age.
+pub const REGISTERS_PER_SECOND: u32 = 2_000;
+/// The same for one /24 (IPv4) or /56 (IPv6).
+pub const REGISTERS_PER_PREFIX_PER_SECOND: u32 = 200;
+/// Observations of one device. Beyond: the command is answered 5.03.
+pub const OBSERVATIONS_PER_DEVICE_MAX: usize = 128;
+/// Bytes of one asker kept with an observation (ids and other members that come back). Beyond: only the id is kept.
+pub const ASKER_BYTES_MAX: usize = 512;
+/// Commands of one device that run past its queue (TTL 0). Beyond: answered 5.03.
+pub const DIRECT_JOBS_MAX: usize = 8;
+/// Time that a command waits for a sleeping device when it does not say, in seconds.
+pub const COMMAND_TTL_S: u64 = 7_200;
+/// Time after its last message in which a device with queue mode counts as awake: MAX_TRANSMIT_WAIT (1.1.1 Transport
+/// §6.5), milliseconds.
+pub const AWAKE_WINDOW_MS: u64 = 93_000;
+/// Commands handed to the LwM2M service before it has to acknowledge some.
+pub const SERVICE_WINDOW: u16 = 1_024;
+/// Bytes of them.
+pub const SERVICE_CREDIT: u32 = 8 << 20;
+/// Byte credit of a device: its window is one command of any size.
+pub const DEVICE_CREDIT: u32 = 1 << 20;
+/// Largest undecodable answer that is shown in base 64, in bytes.
+pub const RAW_BYTES_MAX: usize = 1_024;
+/// Longest diagnostic text of a device that is shown, in bytes. Beyond: cut.
+pub const DIAGNOSTIC_BYTES_MAX: usize = 256;
+/// Rounds of events in one call; the rest follow in the next.
+pub const EVENT_ROUNDS_MAX: usize = 1_024;
+/// Messages of the service that wait until it is attached. Beyond: dropped, counted.
+pub const SERVICE_HELD_MAX: usize = 1 << 20;
+/// Time until the service session is attached again after it was lost, milliseconds.
+pub const SERVICE_RETRY_MS: u64 = 1_000;
+/// Max-Age of 5.03 for a Register that is not taken now, seconds.
+pub const SERVICE_BUSY_RETRY_S: u32 = 10;

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use broker_core::Limits;
+use broker_core::{Limits, QoS};
+use lwm2m::path::ObjectPath;
+use lwm2m::registration::LifetimeRule;
+use lwm2m::server::{self as lw, AutoObserve, BadMountpoint, Leaf, Topics};
 use sn_proto::topics::{Predefined, PredefinedError};
 
 use super::schema::{Config, Lwm2mConfig, SnConfig};
-use super::types::Overlapping;
+use super::types::{LifetimeZero, NewAddress, Overlapping, UpdateEvents};
 
 impl Config {
     /// The bounds of the broker core.
@@ -61,6 +64,73 @@ impl SnConfig {
 }
 
 impl Lwm2mConfig {
+    /// Where the topics of devices are.
+    ///
+    /// # Errors
+    /// When the mount point is none.
+    pub fn topics(&self) -> Result<Topics, BadMountpoint> {
+        let leaf = |name: &str, qos| Leaf { name: name.into(), qos };
+        let uplink = leaf(&self.topic_uplink, QoS::AtMostOnce);
+        let mut topics = Topics::default();
+        topics.command = self.topic_command.as_str().into();
+        topics.downlink = self.topic_downlink.as_str().into();
+        topics.response = leaf(&self.topic_response, QoS::AtMostOnce);
+        topics.register = uplink.clone();
+        topics.update = uplink.clone();
+        topics.uplink = uplink;
+        topics.notify = leaf(&self.topic_notify, QoS::AtMostOnce);
+        topics.event = leaf(&self.topic_event, QoS::AtMostOnce);
+        topics.status = leaf(&self.topic_status, QoS::AtLeastOnce);
+        topics.mounted_at(&self.mountpoint)
+    }
+
+    /// What is observed without a command.
+    ///
+    /// # Errors
+    /// The item that is no path, and why.
+    pub fn observed(&self) -> Result<AutoObserve, String> {
+        match self.auto_observe.trim() {
+            "" | "off" | "false" => return Ok(AutoObserve::Off),
+            "all" | "on" | "true" => return Ok(AutoObserve::All),
+            _ => {} // a list
+        }
+        let path = |item: &str| ObjectPath::parse(item.trim()).map_err(|error| error.to_string());
+        self.auto_observe.split(',').map(path).collect::<Result<_, _>>().map(AutoObserve::Paths)
+    }
+
+    /// The settings of the LwM2M server. For what loading refuses, the defaults stand.
+    pub fn server(&self) -> lw::Config {
+        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        lw::Config {
+            topics: self.topics().unwrap_or_default(),
+            lifetimes: LifetimeRule {
+                max_s: u32::try_from(self.lifetime_max.as_secs()).unwrap_or(u32::MAX),
+                zero_is_infinite: match self.lifetime_zero {
+                    LifetimeZero::Infinite => true,
+                    LifetimeZero::Max => false,
+                },
+            },
+            awake_window_ms: millis(self.queue_awake),
+            response_timeout_ms: millis(self.response_timeout),
+            command_ttl_s: self.command_ttl.as_secs(),
+            body_bytes_max: bytes(self.max_body_size),
+            new_address: match self.new_address {
+                NewAddress::Accept => lw::NewAddress::Accept,
+                NewAddress::Refuse => lw::NewAddress::Refuse,
+            },
+            transparent: self.transparent,
+            emqx_compat: self.emqx_compat,
+            content_details: self.content_details,
+            resource_topics: self.resource_topics,
+            auto_observe: self.observed().unwrap_or(AutoObserve::Off),
+            update_events: match self.update_events {
+                UpdateEvents::Always => lw::UpdateEvents::Always,
+                UpdateEvents::ContainsObjectList => lw::UpdateEvents::ContainsObjectList,
+            },
+            ..lw::Config::default()
+        }
+    }
+
     /// The folder of the object descriptions: the one that is set, else the first that exists of `xml_dir` in
     /// `working_folder` and the one of the system package.
     pub fn xml_folder(&self, working_folder: &Path) -> Option<PathBuf> {
@@ -85,5 +155,11 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_broker_core() {
         assert_eq!(Config::default().broker_limits(), Limits::default());
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_lwm2m_server() {
+        let server = Config::default().lwm2m.server();
+        assert_eq!(format!("{server:?}"), format!("{:?}", lw::Config::default()));
     }
 }

@@ -32,7 +32,9 @@ pub use sample::sample;
 pub use schema::{
     Apply, Config, LimitsConfig, LogConfig, Lwm2mConfig, MqttConfig, ProcessConfig, SnConfig, SysConfig,
 };
-pub use types::{Bind, LogFormat, LogLevel, Network, Overlapping, Secret};
+pub use types::{
+    Bind, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, UpdateEvents,
+};
 
 #[cfg(test)]
 mod golden;

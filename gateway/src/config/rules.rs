@@ -69,6 +69,27 @@ pub(crate) fn check(
         }
     }
 
+    if sound(&["lwm2m.mountpoint"])
+        && let Err(error) = config.lwm2m.topics()
+    {
+        problems.push(Problem {
+            place: place(&["lwm2m.mountpoint"]),
+            what: format!("lwm2m.mountpoint = {} is no mount point", quote(&config.lwm2m.mountpoint)),
+            rule: error.to_string(),
+            advice: "lwm2m.mountpoint = \"lwm2m/%e/\"".to_owned(),
+        });
+    }
+    if sound(&["lwm2m.auto_observe"])
+        && let Err(error) = config.lwm2m.observed()
+    {
+        problems.push(Problem {
+            place: place(&["lwm2m.auto_observe"]),
+            what: format!("lwm2m.auto_observe: {error}"),
+            rule: "\"off\", \"all\", or object paths with commas between them".to_owned(),
+            advice: "lwm2m.auto_observe = \"/3/0/9, /3303\"".to_owned(),
+        });
+    }
+
     let listen_keys = ["mqtt.bind", "mqtt.sn.bind", "lwm2m.bind"];
     if !sound(&listen_keys) || !sound(&["mqtt.port", "mqtt.sn.port", "lwm2m.port"]) {
         return problems;

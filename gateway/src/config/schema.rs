@@ -22,7 +22,10 @@ use std::time::Duration;
 use broker_core::topic::TopicName;
 
 use super::kind::Kind;
-use super::types::{Bind, Field, LogFormat, LogLevel, Network, Overlapping, Secret, Value};
+use super::types::{
+    Bind, Field, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, UpdateEvents,
+    Value,
+};
 
 /// When a changed value takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +144,7 @@ macro_rules! schema {
 
 const PORT: Kind = Kind::Port;
 const SIXTEEN_BITS: Kind = Kind::Integer { min: 1, max: 65_535 };
+const TOPIC: Kind = Kind::Text { max: 256 };
 const COUNT: Kind = Kind::Integer { min: 1, max: 1_000_000_000 };
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -254,11 +258,62 @@ schema! {
         keyfile: Option<PathBuf>, "lwm2m.keyfile" = "\"\"", Kind::File, Restart,
             example = "\"key.pem\"",
             later = "DTLS is not built into this version; coaps on 5684 stays closed";
-        /// Folder of the object descriptions (OMA XML). Not set: "xml_dir" in the working folder,
-        /// else /usr/share/turnstone/xml_dir.
-        xml_dir: Option<PathBuf>, "lwm2m.xml_dir" = "\"\"", Kind::Folder, Restart,
-            example = "\"xml_dir\"",
-            later = "this version does not serve LwM2M yet";
+        /// Folder of the object descriptions (OMA XML), which go over those inside of the program. Not set:
+        /// "xml_dir" in the working folder, else /usr/share/turnstone/xml_dir.
+        xml_dir: Option<PathBuf>, "lwm2m.xml_dir" = "\"\"", Kind::Folder, Reload,
+            example = "\"xml_dir\"";
+        /// What stands before the topics of a device; %e is its endpoint name, a level of its own.
+        mountpoint: String, "lwm2m.mountpoint" = "\"lwm2m/%e/\"", TOPIC, Restart,
+            example = "\"site1/%e/\"";
+        /// Topic, below the mount point, of commands in both forms (CmdID/Command and reqID/msgType).
+        topic_command: String, "lwm2m.topics.command" = "\"command\"", TOPIC, Restart;
+        /// Topic of their answers and notifications.
+        topic_response: String, "lwm2m.topics.response" = "\"response\"", TOPIC, Restart;
+        /// Topic of commands as EMQX has them, and of all levels below it.
+        topic_downlink: String, "lwm2m.topics.dn" = "\"dn\"", TOPIC, Restart;
+        /// Topic of the answers to those, of register and update messages.
+        topic_uplink: String, "lwm2m.topics.up" = "\"up/resp\"", TOPIC, Restart;
+        /// Topic of notifications and of what devices send by themselves.
+        topic_notify: String, "lwm2m.topics.notify" = "\"up/notify\"", TOPIC, Restart;
+        /// Topic of life-cycle and command events; "" for none.
+        topic_event: String, "lwm2m.topics.event" = "\"event\"", TOPIC, Restart;
+        /// Topic of the retained online/offline status; "" for none.
+        topic_status: String, "lwm2m.topics.status" = "\"status\"", TOPIC, Restart;
+        /// The longest lifetime that a device gets; a longer one is cut.
+        lifetime_max: Duration, "lwm2m.lifetime_max" = "\"30d\"",
+            Kind::Duration { min: SECOND, max: CENTURY, may_be_off: false, whole_seconds: true }, Reload;
+        /// What a lifetime of 0 means: none at all, or the longest.
+        lifetime_zero: LifetimeZero, "lwm2m.lifetime_zero" = "\"infinite\"", Kind::Choice(LifetimeZero::WORDS), Reload;
+        /// How long a device with queue mode listens after its last message.
+        queue_awake: Duration, "lwm2m.queue_awake" = "\"93s\"",
+            Kind::Duration { min: SECOND, max: DAY, may_be_off: false, whole_seconds: false }, Reload;
+        /// How long a command waits for a sleeping device, if it does not say.
+        command_ttl: Duration, "lwm2m.command_ttl" = "\"2h\"",
+            Kind::Duration { min: SECOND, max: CENTURY, may_be_off: false, whole_seconds: true }, Reload;
+        /// How long a device may take from its acknowledgement of a command to its answer.
+        response_timeout: Duration, "lwm2m.response_timeout" = "\"60s\"",
+            Kind::Duration { min: SECOND, max: DAY, may_be_off: false, whole_seconds: false }, Reload;
+        /// The largest answer that is taken from a device, in blocks too.
+        max_body_size: u64, "lwm2m.max_body_size" = "\"64KiB\"", Kind::Size { min: KIB, max: 4 * MIB }, Restart;
+        /// Whether a registration follows its device to another address (NAT), or has to be made anew.
+        new_address: NewAddress, "lwm2m.new_address" = "\"accept\"", Kind::Choice(NewAddress::WORDS), Reload;
+        /// Whether commands for endpoints that are not registered here stay unanswered, since another node may
+        /// have them.
+        transparent: bool, "lwm2m.transparent" = "false", Kind::Bool, Reload;
+        /// Whether EMQX's messages "ack", "coap_timeout" and "coap_reset" are sent, the latter two instead of
+        /// answers with code 5.04 and 5.02.
+        emqx_compat: bool, "lwm2m.emqx_compat" = "false", Kind::Bool, Reload;
+        /// Whether every value comes with its name, type and units (form reqID/msgType).
+        content_details: bool, "lwm2m.content_details" = "false", Kind::Bool, Reload;
+        /// Whether each value is also published as a plain retained message, on .../3303/0/5700.
+        resource_topics: bool, "lwm2m.resource_topics" = "false", Kind::Bool, Reload;
+        /// What is observed without a command: "off", "all" (every registered path but the core objects), or
+        /// paths with commas between them.
+        auto_observe: String, "lwm2m.auto_observe" = "\"off\"", Kind::Text { max: 4096 }, Reload,
+            example = "\"/3/0/9, /3303\"";
+        /// Which Updates are published on the topic of answers.
+        update_events: UpdateEvents, "lwm2m.update_events" = "\"always\"", Kind::Choice(UpdateEvents::WORDS), Reload,
+            example = "\"contains_object_list\"";
     }
 
     /// Bounds, so that no client can take what the others need. What is over one is refused or dropped, and

@@ -38,6 +38,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("sys_interval", "sys.interval"),
     ("log_type", "log.level"),
     ("lwm2m.bind.udp.1", "lwm2m.bind"),
+    ("lwm2m.qmode_time_window", "lwm2m.queue_awake"),
+    ("lwm2m.update_msg_publish_condition", "lwm2m.update_events"),
+    ("lwm2m.blockwise.max_body_size", "lwm2m.max_body_size"),
 ];
 
 /// The dotted name of the key most like `name`.

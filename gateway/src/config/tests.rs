@@ -336,6 +336,13 @@ fn every_key_refuses_every_wrong_type_with_key_place_rule_and_a_way_out() {
             assert!(shown.contains(&name), "{name} = {value}\n{shown}");
             assert!(shown.contains(&format!("  rule: {}", key.kind.rule())), "{name} = {value}\n{shown}");
             let advice = shown.lines().find_map(|line| line.strip_prefix("  try:  ")).expect("a way out");
+            // Texts with a grammar of their own: the advice puts quotes around, and the next one tells the grammar.
+            let has_grammar = matches!(key.name, "lwm2m.mountpoint" | "lwm2m.auto_observe");
+            if has_grammar {
+                let told = loaded(advice).err().map(|problems| problems.to_string());
+                assert!(told.is_none_or(|told| told.contains("  try:  lwm2m.")), "{advice}");
+                continue;
+            }
             let follows = advice.starts_with(&name)
                 && !advice.contains("${")
                 && !matches!(key.kind, Kind::File | Kind::Folder);
@@ -404,7 +411,7 @@ fn relative_paths_are_taken_from_the_folder_of_the_file() {
     let again = from_file.reload().unwrap_or_else(|problems| panic!("{problems}"));
     let changed: Vec<_> =
         from_file.config.diff(&again.config).reloadable.into_iter().map(|change| change.key).collect();
-    assert_eq!(changed, ["mqtt.session_expiry", "mqtt.sn.password"]);
+    assert_eq!(changed, ["mqtt.session_expiry", "mqtt.sn.password", "lwm2m.xml_dir"]);
     std::fs::write(&file, "mqtt.port = 0\n").expect("a file");
     assert!(from_file.reload().is_err());
     std::fs::remove_dir_all(folder).expect("the temporary folder goes");
@@ -432,7 +439,7 @@ fn every_key_is_read_by_the_program_or_says_that_it_is_not() {
     if text.contains("not built yet: nothing is served") {
         return; // run.rs serves nothing, and says so, for every key alike
     }
-    for helper in ["broker_limits", "predefined", "xml_folder"] {
+    for helper in ["broker_limits", "predefined", "xml_folder", "server", "topics", "observed"] {
         if text.contains(&format!(".{helper}(")) {
             let core = include_str!("core.rs");
             let body = core

@@ -203,6 +203,19 @@ macro_rules! optional_fields {
         }
     )* };
 }
+impl Field for String {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Unset => Some(String::new()),
+            _ => None,
+        }
+    }
+    fn to_value(&self) -> Value {
+        if self.is_empty() { Value::Unset } else { Value::Text(self.clone()) }
+    }
+}
+
 optional_fields!(
     Duration(Duration) or Off,
     Text(String) or Unset,
@@ -248,6 +261,36 @@ choice! {
         Once = "once",
         /// One copy for each matching filter.
         Each = "each",
+    }
+}
+
+choice! {
+    /// What an LwM2M lifetime of 0 means.
+    LifetimeZero {
+        /// The registration does not expire.
+        Infinite = "infinite",
+        /// The longest lifetime.
+        Max = "max",
+    }
+}
+
+choice! {
+    /// What happens when an LwM2M device updates its registration from another address.
+    NewAddress {
+        /// The registration goes on there.
+        Accept = "accept",
+        /// The device has to register anew.
+        Refuse = "refuse",
+    }
+}
+
+choice! {
+    /// Which Updates of LwM2M devices are published.
+    UpdateEvents {
+        /// All.
+        Always = "always",
+        /// Those with an object list.
+        ContainsObjectList = "contains_object_list",
     }
 }
 

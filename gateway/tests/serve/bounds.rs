@@ -33,7 +33,7 @@ fn connections_of_one_address_are_bounded_and_an_ended_one_makes_room() {
 
 #[test]
 fn connections_in_all_are_bounded() {
-    let gateway = Gateway::start(&["limits.connections=2", "mqtt.sn.bind=[]"]);
+    let gateway = Gateway::start(&["limits.connections=2", "mqtt.sn.bind=[]", "lwm2m.bind=[]"]);
     let (_a, mut b) = (gateway.client("a"), gateway.client("b"));
     assert_eq!(gateway.connect().until_end(), b"");
     gateway.wait_for("too many connections: limits.connections");

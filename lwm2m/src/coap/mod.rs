@@ -61,7 +61,13 @@ use pool::{BodyKey, Holder, Pool};
 use server::{KeptAnswer, Unanswered};
 use timer::{Owner, Timers};
 
-use crate::limits::{AMPLIFICATION_MAX, BODY_BYTES_MAX, TIMERS_PER_CALL};
+pub(crate) use ratelimit::Budget;
+pub(crate) use sip::SipKey;
+
+use crate::limits::{
+    AMPLIFICATION_MAX, BODY_BYTES_MAX, ERROR_REPLIES_PER_PREFIX_PER_SECOND, ERROR_REPLIES_PER_SECOND,
+    TIMERS_PER_CALL,
+};
 
 /// Settings of an endpoint.
 #[derive(Clone, Debug)]
@@ -90,11 +96,11 @@ pub struct Endpoint<P> {
     exchanges: Slab<Exchange<P>>,
     unanswered: Slab<Unanswered>,
     gatherings: block1::Gatherings<P>,
-    kept: HashMap<BodyKey<P>, KeptAnswer, sip::SipKey>,
+    kept: HashMap<BodyKey<P>, KeptAnswer, SipKey>,
     pool: Pool<P>,
     observations: observe::Observations<P>,
     timers: Timers,
-    budget: ratelimit::ReplyBudget,
+    budget: Budget,
     counters: Counters,
     serial: u32,
     /// Peers whose last memory went; looked through at the end of each call.
@@ -117,7 +123,7 @@ impl<P: PeerKey> Endpoint<P> {
             pool: Pool::new(),
             observations: observe::Observations::new(table),
             timers: Timers::default(),
-            budget: ratelimit::ReplyBudget::new(table),
+            budget: Budget::new(table, ERROR_REPLIES_PER_SECOND, ERROR_REPLIES_PER_PREFIX_PER_SECOND),
             counters: Counters::default(),
             serial: 0,
             emptied: Vec::new(),
@@ -139,6 +145,16 @@ impl<P: PeerKey> Endpoint<P> {
             observations: self.observations.len(),
             ..self.counters.clone()
         }
+    }
+
+    /// 64 unpredictable bits, for names that a peer must not guess.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.secrets.next_u64()
+    }
+
+    /// A secret key for tables that peers fill.
+    pub(crate) fn table_key(&self) -> SipKey {
+        self.secrets.table
     }
 
     /// A datagram has come.

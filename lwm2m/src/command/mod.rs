@@ -21,6 +21,7 @@ use crate::content::Entry;
 use crate::path::ObjectPath;
 use crate::value::DataType;
 
+pub(crate) use answer::item_json;
 pub use answer::{Answer, Content, Item, PathFailure, code_message};
 pub use envelope::{Asker, Channel, Form};
 

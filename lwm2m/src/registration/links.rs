@@ -1,0 +1,97 @@
+//! The object list of Register and Update (1.1.1 Core §6.2.1, Transport §6.4.1).
+use super::{ObjectLink, Refusal};
+use crate::catalog::Version;
+use crate::content::{ContentError, link};
+use crate::limits::{CONTENT_FORMATS_MAX, ContentLimits, ROOT_BYTES_MAX};
+use crate::path::ObjectPath;
+
+/// What a device has, and how it is reached there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectList {
+    /// The alternate path without slash at its end; "" for none.
+    pub root: Box<str>,
+    /// Content-Formats of the root link's `ct`.
+    pub formats: Box<[u16]>,
+    /// Objects and instances in the order given.
+    pub links: Box<[ObjectLink]>,
+}
+
+impl ObjectList {
+    /// Reads a list in link format.
+    ///
+    /// # Errors
+    /// When it is malformed, names no object, or is too large.
+    pub fn parse(payload: &[u8], limits: &ContentLimits) -> Result<ObjectList, Refusal> {
+        let read = link::decode(payload, limits).map_err(|error| match error {
+            ContentError::TooLarge(_) | ContentError::TooMany(_) => Refusal::TooLarge("too many links"),
+            ContentError::UnknownFormat(_)
+            | ContentError::Unfit { .. }
+            | ContentError::Truncated(_)
+            | ContentError::TooDeep(_)
+            | ContentError::Malformed { .. }
+            | ContentError::NotJson { .. }
+            | ContentError::Shape(_)
+            | ContentError::Path(_)
+            | ContentError::Outside { .. }
+            | ContentError::NotAResource(_)
+            | ContentError::Twice(_)
+            | ContentError::Value { .. } => Refusal::BadRequest("the object list is not in link format"),
+        })?;
+        // Interpretation: "</>;ct=110" without rt is meant as the root too.
+        let root_link = read
+            .iter()
+            .find(|link| link.is_lwm2m_root())
+            .or_else(|| read.iter().find(|link| link.target() == "/"));
+        let root = root_link.map_or("", |link| link.target().trim_end_matches('/'));
+        if root.len() > ROOT_BYTES_MAX || root.chars().any(char::is_control) {
+            return Err(Refusal::BadRequest("the alternate path is too long"));
+        }
+        let formats = root_link.map(link::Link::content_formats).unwrap_or_default();
+        let mut links: Vec<ObjectLink> = Vec::with_capacity(read.len());
+        for link in &read {
+            match link.place(root) {
+                Ok(link::Target::Object(path)) => add(&mut links, path, link),
+                Ok(link::Target::Root | link::Target::Other) => {}
+                Err(_) => return Err(Refusal::BadRequest("a link is no object path")),
+            }
+        }
+        if links.is_empty() {
+            return Err(Refusal::BadRequest("the object list is empty"));
+        }
+        Ok(ObjectList {
+            root: root.into(),
+            formats: formats.into_iter().take(CONTENT_FORMATS_MAX).collect(),
+            links: links.into(),
+        })
+    }
+
+    /// Whether the device has this object (any instance of it), or this instance.
+    pub fn has(&self, path: ObjectPath) -> bool {
+        self.links.iter().any(|link| path.contains(link.path) || link.path == path.ancestor(1))
+    }
+
+    /// `ver` of each object that has one.
+    pub fn versions(&self) -> Vec<(u16, Version)> {
+        self.links.iter().filter_map(|link| Some((link.path.object_id()?, link.version?))).collect()
+    }
+
+    /// The lowest instance id that the list does not name.
+    pub fn free_instance(&self, object: ObjectPath) -> u16 {
+        let taken = |id: &u16| object.child(*id).is_ok_and(|path| self.links.iter().any(|l| l.path == path));
+        (0..u16::MAX).find(|id| !taken(id)).unwrap_or(0)
+    }
+}
+
+/// Adds an object or instance. Security and OSCORE objects are never listed (1.1.1 Core §6.2.1); what lies below an
+/// instance is not an object of its own.
+fn add(links: &mut Vec<ObjectLink>, path: ObjectPath, link: &link::Link<'_>) {
+    let secret = matches!(path.object_id(), Some(0 | 21));
+    if secret || path.depth() > 2 {
+        return;
+    }
+    let version = link.value("ver").and_then(|text| Version::parse(text.trim()));
+    match links.iter_mut().find(|known| known.path == path) {
+        Some(known) => known.version = known.version.or(version),
+        None => links.push(ObjectLink { path, version }),
+    }
+}

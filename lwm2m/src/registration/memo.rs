@@ -1,0 +1,262 @@
+//! A registration as bytes in its session's memo: versioned, bounded, and read totally, since a store is a file.
+use super::bytes::{Reader, Writer};
+use super::{Lifetime, Location, ObjectLink, ObjectList, Registration};
+use crate::catalog::Version;
+use crate::coap::Token;
+use crate::command::{Asker, Channel, Form};
+use crate::limits::OBSERVATIONS_PER_DEVICE_MAX;
+use crate::path::ObjectPath;
+use broker_core::frontend::{Address, ListenerId};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+/// First byte of every memo.
+const FORMAT: u8 = 1;
+
+/// Who hears of an observation, and under which id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SavedAsker {
+    /// Somebody who sent a command.
+    Asker(Asker),
+    /// Nobody: an automatic observation.
+    Automatic,
+}
+
+/// An observation as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedObservation {
+    /// One path, or several of a composite observation.
+    pub paths: Vec<ObjectPath>,
+    /// A composite one.
+    pub composite: bool,
+    /// Its token at the device.
+    pub token: Token,
+    /// The Accept that the device answered to.
+    pub accept: Option<u16>,
+    /// At most one for each channel and one for nobody.
+    pub askers: Vec<SavedAsker>,
+}
+
+/// All that a restart must find again of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memo {
+    /// What it registered.
+    pub registration: Registration,
+    /// Where it finds its registration.
+    pub location: Location,
+    /// Where it was last.
+    pub address: Address,
+    /// It has shown that it receives there.
+    pub validated: bool,
+    /// Content-Formats that it answered to, by [`crate::server::formats::Learned`].
+    pub learned: u32,
+    /// What is observed.
+    pub observations: Vec<SavedObservation>,
+}
+
+impl Memo {
+    /// The bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.u8(FORMAT);
+        self.registration.write(&mut w);
+        w.0.extend_from_slice(self.location.as_bytes());
+        write_address(&mut w, &self.address);
+        w.u8(u8::from(self.validated));
+        w.u32(self.learned);
+        w.list(&self.observations, |w, observation| observation.write(w));
+        w.0
+    }
+
+    /// Reads them back; `None` when they are not what [`Memo::encode`] wrote. The name is the session's.
+    pub fn decode(endpoint: Arc<str>, bytes: &[u8]) -> Option<Memo> {
+        let mut r = Reader(bytes);
+        if r.u8()? != FORMAT {
+            return None;
+        }
+        let memo = Memo {
+            registration: Registration::read(endpoint, &mut r)?,
+            location: Location::from_bytes(&r.array::<{ super::LOCATION_LEN }>()?)?,
+            address: read_address(&mut r)?,
+            validated: r.bool()?,
+            learned: r.u32()?,
+            observations: r.list(SavedObservation::read)?,
+        };
+        (r.0.is_empty() && memo.observations.len() <= OBSERVATIONS_PER_DEVICE_MAX).then_some(memo)
+    }
+}
+
+impl Registration {
+    fn write(&self, w: &mut Writer) {
+        write_version(w, self.version);
+        w.u32(match self.lifetime {
+            Lifetime::Seconds(seconds) => seconds,
+            Lifetime::Infinite => 0,
+        });
+        w.u64(self.lifetime_asked);
+        w.optional(self.binding.as_deref());
+        w.u8(u8::from(self.queue));
+        w.optional(self.sms.as_deref());
+        w.list(&self.extras, |w, (name, value)| {
+            w.text(name);
+            w.text(value);
+        });
+        w.text(&self.objects.root);
+        w.list(&self.objects.formats, |w, format| w.u16(*format));
+        w.list(&self.objects.links, |w, link| {
+            write_path(w, link.path);
+            w.u8(u8::from(link.version.is_some()));
+            if let Some(version) = link.version {
+                write_version(w, version);
+            }
+        });
+    }
+
+    fn read(endpoint: Arc<str>, r: &mut Reader<'_>) -> Option<Registration> {
+        Some(Registration {
+            endpoint,
+            version: read_version(r)?,
+            lifetime: match r.u32()? {
+                0 => Lifetime::Infinite,
+                seconds => Lifetime::Seconds(seconds),
+            },
+            lifetime_asked: r.u64()?,
+            binding: r.optional()?.map(Box::from),
+            queue: r.bool()?,
+            sms: r.optional()?.map(Box::from),
+            extras: r.list(|r| Some((r.text()?.into(), r.text()?.into())))?.into(),
+            objects: ObjectList {
+                root: r.text()?.into(),
+                formats: r.list(Reader::u16)?.into(),
+                links: r
+                    .list(|r| {
+                        let path = read_path(r)?;
+                        let version = if r.bool()? { Some(read_version(r)?) } else { None };
+                        Some(ObjectLink { path, version })
+                    })?
+                    .into(),
+            },
+        })
+    }
+}
+
+impl SavedObservation {
+    fn write(&self, w: &mut Writer) {
+        w.list(&self.paths, |w, path| write_path(w, *path));
+        w.u8(u8::from(self.composite));
+        w.bytes(self.token.as_bytes());
+        w.u32(self.accept.map_or(u32::MAX, u32::from));
+        w.list(&self.askers, write_asker);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Option<SavedObservation> {
+        Some(SavedObservation {
+            paths: r.list(read_path)?,
+            composite: r.bool()?,
+            token: Token::new(r.bytes()?)?,
+            accept: match r.u32()? {
+                u32::MAX => None,
+                accept => Some(u16::try_from(accept).ok()?),
+            },
+            askers: r.list(read_asker)?,
+        })
+    }
+}
+
+fn write_version(w: &mut Writer, version: Version) {
+    w.u16(version.major);
+    w.u16(version.minor);
+}
+
+fn read_version(r: &mut Reader<'_>) -> Option<Version> {
+    Some(Version::new(r.u16()?, r.u16()?))
+}
+
+fn write_path(w: &mut Writer, path: ObjectPath) {
+    w.u8(path.depth() as u8);
+    path.ids().iter().for_each(|id| w.u16(*id));
+}
+
+fn read_path(r: &mut Reader<'_>) -> Option<ObjectPath> {
+    let mut path = ObjectPath::ROOT;
+    for _ in 0..r.u8()? {
+        path = path.child(r.u16()?).ok()?;
+    }
+    Some(path)
+}
+
+fn write_asker(w: &mut Writer, saved: &SavedAsker) {
+    let asker = match saved {
+        SavedAsker::Automatic => return w.u8(0),
+        SavedAsker::Asker(asker) => asker,
+    };
+    w.u8(match (asker.channel, asker.form) {
+        (Channel::Command, Form::A) => 1,
+        (Channel::Command, Form::B) => 2,
+        (Channel::Downlink, Form::A) => 3,
+        (Channel::Downlink, Form::B) => 4,
+    });
+    w.list(&asker.echo, |w, (name, raw)| {
+        w.text(name);
+        w.text(raw);
+    });
+    w.optional(asker.request_path.as_deref());
+}
+
+fn read_asker(r: &mut Reader<'_>) -> Option<SavedAsker> {
+    let (channel, form) = match r.u8()? {
+        0 => return Some(SavedAsker::Automatic),
+        1 => (Channel::Command, Form::A),
+        2 => (Channel::Command, Form::B),
+        3 => (Channel::Downlink, Form::A),
+        4 => (Channel::Downlink, Form::B),
+        5..=u8::MAX => return None,
+    };
+    let echo = r.list(|r| Some((r.text()?.into(), r.text()?.into())))?;
+    let request_path = r.optional()?.map(Box::from);
+    Some(SavedAsker::Asker(Asker { channel, form, echo, request_path, data: None }))
+}
+
+fn write_ip(w: &mut Writer, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(v4) => {
+            w.u8(4);
+            w.0.extend_from_slice(&v4.octets());
+        }
+        IpAddr::V6(v6) => {
+            w.u8(6);
+            w.0.extend_from_slice(&v6.octets());
+        }
+    }
+}
+
+fn read_ip(r: &mut Reader<'_>) -> Option<IpAddr> {
+    match r.u8()? {
+        4 => Some(IpAddr::V4(Ipv4Addr::from(r.array::<4>()?))),
+        6 => Some(IpAddr::V6(Ipv6Addr::from(r.array::<16>()?))),
+        _ => None, // not an enum
+    }
+}
+
+fn write_address(w: &mut Writer, address: &Address) {
+    write_ip(w, address.remote.ip());
+    w.u16(address.remote.port());
+    if let SocketAddr::V6(v6) = address.remote {
+        w.u32(v6.scope_id());
+    }
+    w.u8(u8::from(address.local.is_some()));
+    if let Some(local) = address.local {
+        write_ip(w, local);
+    }
+    w.u16(address.listener.0);
+}
+
+fn read_address(r: &mut Reader<'_>) -> Option<Address> {
+    let (ip, port) = (read_ip(r)?, r.u16()?);
+    let remote = match ip {
+        IpAddr::V4(_) => SocketAddr::new(ip, port),
+        IpAddr::V6(v6) => SocketAddr::V6(std::net::SocketAddrV6::new(v6, port, 0, r.u32()?)),
+    };
+    let local = if r.bool()? { Some(read_ip(r)?) } else { None };
+    Some(Address { remote, local, listener: ListenerId(r.u16()?) })
+}

@@ -1,0 +1,156 @@
+//! Registrations: what a device says of itself, and how it is kept over a restart.
+//!
+//! | file | what |
+//! |---|---|
+//! | `endpoint.rs` | which endpoint names are acceptable |
+//! | `parameters.rs` | the query of Register and Update |
+//! | `links.rs` | the object list |
+//! | `memo.rs` | the registration as bytes |
+//!
+//! Sections: LwM2M 1.0 §5.3, 1.1.1 Core §6.2.1 and §6.2.2, Transport §6.4.3.
+#![deny(clippy::indexing_slicing)]
+mod bytes;
+mod endpoint;
+mod links;
+mod memo;
+mod parameters;
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test may panic")]
+mod tests;
+
+pub use endpoint::{NameFault, check_endpoint_name};
+pub use links::ObjectList;
+pub use memo::{Memo, SavedAsker, SavedObservation};
+pub(crate) use parameters::default_lifetime;
+pub use parameters::{LifetimeRule, Parameters};
+
+use crate::catalog::Version;
+use crate::path::ObjectPath;
+use std::sync::Arc;
+
+/// Why a Register or Update is refused; the text goes out as diagnostic payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 4.00.
+    BadRequest(&'static str),
+    /// 4.12: the device may try a lower version (1.1.1 Core §6.2.1).
+    UnsupportedVersion,
+    /// 4.13.
+    TooLarge(&'static str),
+}
+
+/// Letters and digits of a location.
+pub const LOCATION_LEN: usize = 10;
+
+/// The second segment of `/rd/<location>`: what a device is known by from Register on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Location([u8; LOCATION_LEN]);
+
+impl Location {
+    /// A location out of 64 unpredictable bits.
+    pub fn from_random(random: u64) -> Location {
+        const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut rest = random;
+        let letters = [(); LOCATION_LEN].map(|()| {
+            let letter = ALPHABET.get((rest % 62) as usize).copied().unwrap_or(b'0');
+            rest /= 62;
+            letter
+        });
+        Location(letters)
+    }
+
+    /// The location that these bytes of a Uri-Path or memo name; `None` when they cannot be one.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Location> {
+        let letters: [u8; LOCATION_LEN] = bytes.try_into().ok()?;
+        letters.iter().all(u8::is_ascii_alphanumeric).then_some(Location(letters))
+    }
+
+    /// Its letters.
+    pub fn as_bytes(&self) -> &[u8; LOCATION_LEN] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Location(..)") // who knows it can end the registration
+    }
+}
+
+/// How long a registration lives without an Update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// So many seconds, at least 1.
+    Seconds(u32),
+    /// Until it is ended.
+    Infinite,
+}
+
+/// An object or object instance of the list, with the version that the device gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectLink {
+    /// One or two levels.
+    pub path: ObjectPath,
+    /// The `ver` attribute.
+    pub version: Option<Version>,
+}
+
+/// What a device has registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Its name.
+    pub endpoint: Arc<str>,
+    /// LwM2M 1.0 to 1.2.
+    pub version: Version,
+    /// Its lifetime, within our bounds.
+    pub lifetime: Lifetime,
+    /// The lifetime in seconds that it asked for, as events show it.
+    pub lifetime_asked: u64,
+    /// `b` as sent; `None`: "U".
+    pub binding: Option<Box<str>>,
+    /// Queue mode: `Q`, or in 1.0 a Q in `b`.
+    pub queue: bool,
+    /// `sms` as sent.
+    pub sms: Option<Box<str>>,
+    /// Parameters that LwM2M does not know, for the event. Secrets are not among them.
+    pub extras: Box<[(Box<str>, Box<str>)]>,
+    /// Its objects.
+    pub objects: ObjectList,
+}
+
+impl Registration {
+    /// The binding, "U" when it was not given.
+    pub fn binding(&self) -> &str {
+        self.binding.as_deref().unwrap_or("U")
+    }
+
+    /// Takes over what an Update says; what it does not name stays. Returns whether anything changed.
+    pub fn update(&mut self, parameters: Parameters, objects: Option<ObjectList>) -> bool {
+        let before = self.clone();
+        if let Some((lifetime, asked)) = parameters.lifetime {
+            (self.lifetime, self.lifetime_asked) = (lifetime, asked);
+        }
+        if let Some(binding) = parameters.binding {
+            self.queue = match self.version {
+                Version::V1_0 => binding.contains('Q'),
+                Version { .. } => self.queue || binding.contains('Q'),
+            };
+            self.binding = Some(binding);
+        }
+        self.queue |= parameters.queue;
+        if parameters.sms.is_some() {
+            self.sms = parameters.sms;
+        }
+        if !parameters.extras.is_empty() {
+            let mut extras = std::mem::take(&mut self.extras).into_vec();
+            extras.retain(|(name, _)| parameters.extras.iter().all(|(newer, _)| newer != name));
+            extras.extend(parameters.extras);
+            extras.truncate(crate::limits::EXTRA_PARAMETERS_MAX);
+            self.extras = extras.into();
+        }
+        if let Some(objects) = objects {
+            self.objects = objects;
+        }
+        *self != before
+    }
+}

@@ -1,0 +1,100 @@
+//! Settings of the LwM2M front-end, with their defaults.
+use super::topics::Topics;
+use crate::limits::{
+    AWAKE_WINDOW_MS, BODY_BYTES_MAX, COMMAND_TTL_S, DEVICES_MAX, LIFETIME_GRACE_MS, LIFETIME_MAX_S,
+    REGISTERS_PER_PREFIX_PER_SECOND, REGISTERS_PER_SECOND, RESPONSE_TIMEOUT_MS,
+};
+use crate::path::ObjectPath;
+use crate::registration::LifetimeRule;
+
+/// What happens when an Update comes from another address than the Register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewAddress {
+    /// The registration moves there: who knows its location is its device.
+    Accept,
+    /// Answered 4.04, so that the device registers anew (1.1.1 Transport §6.4.3 to the letter).
+    Refuse,
+}
+
+/// Which paths are observed without being asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AutoObserve {
+    /// None.
+    Off,
+    /// Every registered path but the core objects.
+    All,
+    /// Those of this list that are registered, in its order.
+    Paths(Vec<ObjectPath>),
+}
+
+/// Whether an Update is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateEvents {
+    /// Always.
+    Always,
+    /// Only when it carried an object list.
+    ContainsObjectList,
+}
+
+/// Settings. All can change while the server runs, but for the topics.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where commands come in and answers go out.
+    pub topics: Topics,
+    /// Bounds of lifetimes.
+    pub lifetimes: LifetimeRule,
+    /// Milliseconds between the end of a lifetime and the end of its registration.
+    pub lifetime_grace_ms: u64,
+    /// Milliseconds that a device with queue mode listens after its last message.
+    pub awake_window_ms: u64,
+    /// Milliseconds from the acknowledgement of a command to its answer.
+    pub response_timeout_ms: u64,
+    /// Seconds that a command waits for a sleeping device when it does not say.
+    pub command_ttl_s: u64,
+    /// Largest body taken from a device, bytes.
+    pub body_bytes_max: usize,
+    /// Update from another address.
+    pub new_address: NewAddress,
+    /// Commands for unknown endpoints stay unanswered: another node may have them.
+    pub transparent: bool,
+    /// EMQX's own messages: `ack`, `coap_timeout`, `coap_reset`.
+    pub emqx_compat: bool,
+    /// `name`, `type` and `units` in every item of form B.
+    pub content_details: bool,
+    /// Each value also as a plain retained topic of its own.
+    pub resource_topics: bool,
+    /// Observe without being asked.
+    pub auto_observe: AutoObserve,
+    /// Which Updates are published.
+    pub update_events: UpdateEvents,
+    /// A DTLS identity must be the endpoint's name.
+    pub identity_is_endpoint: bool,
+    /// Devices at a time.
+    pub devices_max: usize,
+    /// Registers per second, all and of one prefix; loopback is exempt.
+    pub registers_per_second: (u32, u32),
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            topics: Topics::default(),
+            lifetimes: LifetimeRule { max_s: LIFETIME_MAX_S, zero_is_infinite: true },
+            lifetime_grace_ms: LIFETIME_GRACE_MS,
+            awake_window_ms: AWAKE_WINDOW_MS,
+            response_timeout_ms: RESPONSE_TIMEOUT_MS,
+            command_ttl_s: COMMAND_TTL_S,
+            body_bytes_max: BODY_BYTES_MAX,
+            new_address: NewAddress::Accept,
+            transparent: false,
+            emqx_compat: false,
+            content_details: false,
+            resource_topics: false,
+            auto_observe: AutoObserve::Off,
+            update_events: UpdateEvents::Always,
+            identity_is_endpoint: true,
+            devices_max: DEVICES_MAX,
+            registers_per_second: (REGISTERS_PER_SECOND, REGISTERS_PER_PREFIX_PER_SECOND),
+        }
+    }
+}

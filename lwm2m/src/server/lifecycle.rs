@@ -1,0 +1,211 @@
+//! What is published without a command: EMQX's register and update, life-cycle and command events, the retained
+//! status, values of Send, and values as topics of their own.
+use super::{Lwm2mServer, UpdateEvents};
+use crate::coap::Code;
+use crate::command::{Answer, Asker, Content, Item};
+use crate::device::{Device, EndReason};
+use crate::registration::Lifetime;
+use crate::value::Value;
+use broker_core::frontend::Actions;
+use broker_core::{Now, QoS};
+use serde_json::{Map, Value as Json, json, value::RawValue};
+
+/// EMQX's `data` of register and update: `lt` as asked for, unknown parameters as further members.
+fn emqx_data(device: &Device) -> Map<String, Json> {
+    let registration = &device.registration;
+    let mut data = Map::new();
+    data.insert("ep".into(), Json::from(&*registration.endpoint));
+    data.insert("lt".into(), Json::from(registration.lifetime_asked));
+    data.insert("lwm2m".into(), Json::from(registration.version.to_string()));
+    data.insert("b".into(), Json::from(registration.binding()));
+    if let Some(sms) = &registration.sms {
+        data.insert("sms".into(), Json::from(&**sms));
+    }
+    for (name, value) in &registration.extras {
+        if !data.contains_key(&**name) {
+            data.insert(name.to_string(), Json::from(&**value));
+        }
+    }
+    let root = &registration.objects.root;
+    data.insert("alternatePath".into(), Json::from(if root.is_empty() { "/" } else { root }));
+    data.insert("objectList".into(), objects(device));
+    data
+}
+
+fn objects(device: &Device) -> Json {
+    device.registration.objects.links.iter().map(|link| Json::from(link.path.to_string())).collect()
+}
+
+impl Lwm2mServer {
+    pub(super) fn announce_registered(&mut self, now: Now, slot: u32, out: &mut Actions) {
+        self.publish_emqx(slot, "register", out);
+        self.registration_event(now, slot, "registered", out);
+        self.publish_status(slot, &json!({"status": "online", "time": now.unix_ms}), out);
+        if let Some(device) = self.devices.get_mut(slot) {
+            device.announced = true;
+        }
+    }
+
+    pub(super) fn announce_updated(&mut self, now: Now, slot: u32, with_links: bool, out: &mut Actions) {
+        let publish = match self.config.update_events {
+            UpdateEvents::Always => true,
+            UpdateEvents::ContainsObjectList => with_links,
+        };
+        if publish {
+            self.publish_emqx(slot, "update", out);
+        }
+        self.registration_event(now, slot, "updated", out);
+    }
+
+    pub(super) fn announce_ended(&mut self, now: Now, slot: u32, reason: EndReason, out: &mut Actions) {
+        let Some(device) = self.devices.get(slot) else { return };
+        if !device.announced {
+            return;
+        }
+        let event = match reason {
+            EndReason::Expired => "expired",
+            EndReason::Deregistered | EndReason::Commanded | EndReason::Kicked | EndReason::Refused => {
+                "deregistered"
+            }
+        };
+        let ep = &*device.registration.endpoint;
+        let event = json!({"event": event, "ep": ep, "time": now.unix_ms, "reason": reason.word()});
+        self.publish_event(slot, &event.to_string(), out);
+        let status = json!({"status": "offline", "time": now.unix_ms, "reason": reason.word()});
+        self.publish_status(slot, &status, out);
+    }
+
+    /// EMQX's message, on its topic.
+    fn publish_emqx(&mut self, slot: u32, kind: &str, out: &mut Actions) {
+        let Some(device) = self.devices.get(slot) else { return };
+        let topics = &self.config.topics;
+        let leaf = if kind == "register" { &topics.register } else { &topics.update };
+        if leaf.name.is_empty() {
+            return;
+        }
+        let payload = json!({"msgType": kind, "data": emqx_data(device)}).to_string();
+        let (topic, qos) = (topics.of(&device.registration.endpoint, &leaf.name), leaf.qos);
+        self.publish(&topic, payload.as_bytes(), qos, false, out);
+    }
+
+    fn registration_event(&mut self, now: Now, slot: u32, event: &str, out: &mut Actions) {
+        let Some(device) = self.devices.get(slot) else { return };
+        let registration = &device.registration;
+        let granted = match registration.lifetime {
+            Lifetime::Seconds(seconds) => u64::from(seconds),
+            Lifetime::Infinite => 0,
+        };
+        let mut object = Map::new();
+        object.insert("event".into(), Json::from(event));
+        object.insert("ep".into(), Json::from(&*registration.endpoint));
+        object.insert("time".into(), Json::from(now.unix_ms));
+        object.insert("lt".into(), Json::from(granted));
+        if registration.lifetime_asked != granted {
+            object.insert("ltAsked".into(), Json::from(registration.lifetime_asked));
+        }
+        object.insert("lwm2m".into(), Json::from(registration.version.to_string()));
+        object.insert("b".into(), Json::from(registration.binding()));
+        object.insert("queue".into(), Json::from(registration.queue));
+        object.insert("address".into(), Json::from(device.address.remote.to_string()));
+        object.insert("objects".into(), objects(device));
+        self.publish_event(slot, &Json::from(object).to_string(), out);
+    }
+
+    /// "awake" or "asleep".
+    pub(super) fn presence_event(&mut self, now: Now, slot: u32, event: &str, out: &mut Actions) {
+        let Some(device) = self.devices.get(slot) else { return };
+        let ep = &*device.registration.endpoint;
+        let event = json!({"event": event, "ep": ep, "time": now.unix_ms, "waiting": device.waiting});
+        self.publish_event(slot, &event.to_string(), out);
+    }
+
+    /// Where a command stands: queued, sent, answered, expired, dropped.
+    pub(super) fn command_event(
+        &mut self,
+        now: Now,
+        slot: u32,
+        asker: &Asker,
+        state: &str,
+        out: &mut Actions,
+    ) {
+        let Some(device) = self.devices.get(slot) else { return };
+        let ep = Json::from(&*device.registration.endpoint);
+        let waiting = device.waiting;
+        // The id to the letter, which a JSON value could not keep.
+        let id = serde_json::from_str::<&RawValue>(asker.id()).map_or("null", RawValue::get);
+        let time = now.unix_ms;
+        let event = format!(
+            r#"{{"event":"command","ep":{ep},"time":{time},"id":{id},"state":"{state}","waiting":{waiting}}}"#
+        );
+        self.publish_event(slot, &event, out);
+    }
+
+    fn publish_event(&mut self, slot: u32, event: &str, out: &mut Actions) {
+        let (Some(device), leaf) = (self.devices.get(slot), &self.config.topics.event) else { return };
+        if leaf.name.is_empty() {
+            return;
+        }
+        let (topic, qos) = (self.config.topics.of(&device.registration.endpoint, &leaf.name), leaf.qos);
+        self.publish(&topic, event.as_bytes(), qos, false, out);
+    }
+
+    fn publish_status(&mut self, slot: u32, status: &Json, out: &mut Actions) {
+        let (Some(device), leaf) = (self.devices.get(slot), &self.config.topics.status) else { return };
+        if leaf.name.is_empty() {
+            return;
+        }
+        let (topic, qos) = (self.config.topics.of(&device.registration.endpoint, &leaf.name), leaf.qos);
+        self.publish(&topic, status.to_string().as_bytes(), qos, true, out);
+    }
+
+    /// Values that a device has sent by itself, in form B.
+    pub(super) fn publish_send(&mut self, slot: u32, items: &[Item], out: &mut Actions) {
+        let Some(device) = self.devices.get(slot) else { return };
+        let endpoint = device.registration.endpoint.clone();
+        let content: Json = items.iter().map(crate::command::item_json).collect();
+        let payload = json!({"msgType": "send", "data": {"content": content}}).to_string();
+        let leaf = &self.config.topics.notify;
+        if leaf.name.is_empty() {
+            return;
+        }
+        let (topic, qos) = (self.config.topics.of(&endpoint, &leaf.name), leaf.qos);
+        self.publish(&topic, payload.as_bytes(), qos, false, out);
+    }
+
+    /// `lwm2m.resource_topics`: each value on a retained topic of its own. Of several with times the last one counts.
+    pub(super) fn publish_values(&mut self, slot: u32, items: &[Item], out: &mut Actions) {
+        let Some(device) = self.devices.get(slot).filter(|_| self.config.resource_topics) else { return };
+        let endpoint = device.registration.endpoint.clone();
+        for item in items {
+            let path = item.entry.path.to_string();
+            let topic = self.config.topics.of(&endpoint, path.trim_start_matches('/'));
+            let text = match item.entry.value.to_json() {
+                Json::String(text) => text,
+                other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+                    other.to_string()
+                }
+            };
+            let payload = match &item.entry.value {
+                Value::Opaque(bytes) => bytes.to_vec(),
+                Value::Integer(_)
+                | Value::Unsigned(_)
+                | Value::Float(_)
+                | Value::Boolean(_)
+                | Value::String(_)
+                | Value::Time(_)
+                | Value::Objlnk(..)
+                | Value::Corelnk(_)
+                | Value::Number(_) => text.into_bytes(),
+            };
+            self.publish(&topic, &payload, QoS::AtMostOnce, true, out);
+        }
+    }
+
+    /// The answer's values also as topics of their own.
+    pub(super) fn publish_answer_values(&mut self, slot: u32, answer: &Answer, out: &mut Actions) {
+        if let (Content::Values(items), Code::CONTENT) = (&answer.content, answer.code) {
+            let items = items.clone();
+            self.publish_values(slot, &items, out);
+        }
+    }
+}
