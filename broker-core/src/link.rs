@@ -71,6 +71,16 @@ pub enum SessionName {
 }
 
 impl SessionName {
+    /// A session of the gateway itself: a service, or a name with U+0000 in front, which no client can have. Own
+    /// sessions are judged like others but not counted as clients.
+    pub fn is_own(&self) -> bool {
+        match self {
+            SessionName::Client(name) => name.starts_with('\0'),
+            SessionName::Endpoint(_) => false,
+            SessionName::Service(_) => true,
+        }
+    }
+
     /// The bare name without its kind.
     pub fn as_str(&self) -> &str {
         match self {

@@ -181,7 +181,7 @@ impl Limiter {
             Notice::Peer { .. } => Topic::Peer,
             Notice::SessionExpired { .. } => Topic::SessionExpired,
         };
-        if !self.allows(topic, now) {
+        if is_own(notice) || !self.allows(topic, now) {
             return;
         }
         // Names are untrusted: Debug quotes and escapes them.
@@ -202,6 +202,17 @@ impl Limiter {
             }
             Notice::SessionExpired { name } => debug!(name = ?name.as_str(), "session expired"),
         }
+    }
+}
+
+/// A session of the gateway's own: nobody has come or gone.
+fn is_own(notice: &Notice) -> bool {
+    match notice {
+        Notice::Attached { name, .. } | Notice::Detached { name, .. } => name.is_own(),
+        Notice::TakenOver { .. }
+        | Notice::Refused { .. }
+        | Notice::Peer { .. }
+        | Notice::SessionExpired { .. } => false,
     }
 }
 

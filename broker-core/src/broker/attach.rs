@@ -198,13 +198,18 @@ impl Broker {
             session_present: present,
         });
         session.pump(&mut self.ledger, out);
+        let own = session.name.is_own();
         self.links.attach(link, slot);
-        self.count_attached();
+        self.count_attached(own);
     }
 
-    pub(super) fn count_attached(&mut self) {
-        self.attached += 1;
+    pub(super) fn count_attached(&mut self, own: bool) {
         let counters = &mut self.ledger.counters;
+        if own {
+            self.attached_own += 1;
+            return;
+        }
+        self.attached += 1;
         counters.connects += 1;
         counters.clients_maximum = counters.clients_maximum.max(self.attached as u64);
     }
@@ -224,7 +229,7 @@ impl Broker {
         }
         match session.link.take() {
             Some(old) => {
-                self.attached -= 1;
+                *attached_of(&session.name, &mut self.attached, &mut self.attached_own) -= 1;
                 if old != link {
                     self.links.end(old);
                     self.ledger.counters.takeovers += 1;
@@ -275,7 +280,7 @@ impl Broker {
         session.credit = 0;
         let will = session.end_will(&self.ledger, out);
         if let Some(link) = session.link.take() {
-            self.attached -= 1;
+            *attached_of(&session.name, &mut self.attached, &mut self.attached_own) -= 1;
             self.links.end(link);
             out.notices.push(Notice::Detached { name: session.name.clone(), ending });
             if let Some(reason) = close {
@@ -442,7 +447,7 @@ impl Broker {
     fn shut_down_link(&mut self, slot: Slot, out: &mut Effects) {
         let Some(session) = self.sessions.get_mut(slot) else { return };
         let Some(link) = session.link.take() else { return };
-        self.attached -= 1;
+        *attached_of(&session.name, &mut self.attached, &mut self.attached_own) -= 1;
         self.links.end(link);
         out.events.push((link, FromBroker::Closed(CloseReason::Shutdown)));
         session.ground_flight();
@@ -488,4 +493,13 @@ impl Session {
         };
         self.arm(ledger.now.instant, &mut ledger.timers);
     }
+}
+
+/// Which count an attached session of this name belongs to.
+pub(super) fn attached_of<'a>(
+    name: &SessionName,
+    clients: &'a mut usize,
+    own: &'a mut usize,
+) -> &'a mut usize {
+    if name.is_own() { own } else { clients }
 }

@@ -77,6 +77,8 @@ pub struct Broker {
     next_session: u64,
     next_name: u64,
     attached: usize,
+    /// Attached sessions of the gateway itself.
+    attached_own: usize,
     offline: usize,
     /// Offline sessions, the longest gone first. May hold sessions that have come back since.
     offline_order: VecDeque<(Slot, SessionId, u32)>,
@@ -104,6 +106,7 @@ impl Broker {
             next_session: 1,
             next_name: 0,
             attached: 0,
+            attached_own: 0,
             offline: 0,
             offline_order: VecDeque::new(),
             offline_places: 0,

@@ -9,6 +9,7 @@
 //! for it. A clean one that is awake when the broker stops is not brought back.
 use super::Broker;
 use super::attach::PendingAttach;
+use super::attach::attached_of;
 use super::ledger::Ledger;
 use super::session::{Flow, Session, Slot};
 use crate::link::{CloseReason, Effects, FromBroker, LinkId, RefuseReason, Resume};
@@ -64,7 +65,7 @@ impl Broker {
         }
         let Some(session) = self.sessions.get_mut(slot) else { return };
         if let Some(old) = session.link.take() {
-            self.attached -= 1;
+            *attached_of(&session.name, &mut self.attached, &mut self.attached_own) -= 1;
             if old != link {
                 self.links.end(old);
                 self.ledger.counters.takeovers += 1;
@@ -76,8 +77,9 @@ impl Broker {
         session.take_link(link, resume.window, resume.credit, &resume.credentials);
         session.start_sleep_timer(&mut self.ledger);
         out.events.push((link, session.connack(true)));
+        let own = session.name.is_own();
         self.links.attach(link, slot);
-        self.count_attached();
+        self.count_attached(own);
     }
 
     /// A sleeper did not come back in time: it is lost. Its will goes out and its session ends or goes offline, also

@@ -121,7 +121,7 @@ impl Broker {
         BrokerStatus {
             sessions: self.sessions.len(),
             attached: self.attached,
-            disconnected: self.sessions.len() - self.attached,
+            disconnected: self.sessions.len() - self.attached - self.attached_own,
             subscriptions: self.routes.len(),
             shared_subscriptions: self.routes.shared_len(),
             retained: self.retained.len(),

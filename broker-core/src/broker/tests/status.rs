@@ -142,3 +142,18 @@ fn without_recording_there_are_no_records() {
     house.pass(Duration::from_secs(20));
     assert!(house.commits.is_empty(), "{:?}", house.commits);
 }
+
+#[test]
+fn sessions_of_the_gateway_itself_are_no_clients() {
+    let mut house = House::new();
+    house.client(1, "real");
+    for (slot, own) in [(2, name("\0qos -1")), (3, SessionName::Service("lwm2m".into()))] {
+        house.say(slot, ToBroker::Connect(Box::new(Connect { name: own, ..connect("", true) })));
+    }
+    let status = house.broker.status();
+    assert_eq!((status.attached, status.disconnected), (1, 0));
+    assert_eq!(house.broker.counters().clients_maximum, 1);
+    house.disconnect(2, Ending::Clean);
+    house.disconnect(1, Ending::Clean);
+    assert_eq!((house.broker.status().attached, house.broker.status().disconnected), (0, 0));
+}
