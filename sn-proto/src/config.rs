@@ -1,5 +1,6 @@
 //! Settings of the MQTT-SN gateway, as values; where they come from is the binary's business.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub struct Config {
     pub forwarders: Vec<Network>,
     /// Normal topic ids start at a drawn offset. Off only in tests that quote fixed numbers.
     pub random_topic_ids: bool,
+    /// Put before every topic and filter of a client, and taken off what is delivered to it; empty for none.
+    pub mountpoint: Arc<str>,
     /// Bounds of topic names and filters.
     pub topic_limits: TopicLimits,
     /// Rate limits.
@@ -101,6 +104,7 @@ impl Default for Config {
             queue_qos0: true,
             forwarders: Vec::new(),
             random_topic_ids: true,
+            mountpoint: Arc::from(""),
             topic_limits: TopicLimits::default(),
             rates: Rates::default(),
             limits: Limits::default(),
@@ -109,6 +113,31 @@ impl Default for Config {
 }
 
 impl Config {
+    /// A client's topic as the broker knows it.
+    pub(crate) fn mounted<'a>(&self, topic: &'a str) -> Cow<'a, str> {
+        if self.mountpoint.is_empty() {
+            Cow::Borrowed(topic)
+        } else {
+            Cow::Owned(format!("{}{topic}", self.mountpoint))
+        }
+    }
+
+    /// A client's filter as the broker knows it. In a shared subscription the group stays in front.
+    pub(crate) fn mounted_filter<'a>(&self, filter: &'a str) -> Cow<'a, str> {
+        let shared = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
+        match shared {
+            Some((group, rest)) if !self.mountpoint.is_empty() => {
+                Cow::Owned(format!("$share/{group}/{}{rest}", self.mountpoint))
+            }
+            Some(_) | None => self.mounted(filter),
+        }
+    }
+
+    /// A topic of the broker as a client knows it.
+    pub(crate) fn unmounted<'a>(&self, topic: &'a str) -> &'a str {
+        topic.strip_prefix(&*self.mountpoint).unwrap_or(topic)
+    }
+
     /// Whether encapsulated messages from `ip` are believed.
     pub fn is_forwarder(&self, ip: IpAddr) -> bool {
         self.forwarders.iter().any(|network| network.contains(ip))

@@ -4,6 +4,8 @@
 //! The link's credit lets one delivery out at a time. It goes back when the delivery is done, or after one Tretry,
 //! so that QoS 0 keeps its place in the order but is not stopped by a client that never acknowledges.
 
+use std::sync::Arc;
+
 use broker_core::frontend::Actions;
 use broker_core::link::{DELIVERY_OVERHEAD, Delivery};
 use broker_core::{Instant, Now, PacketId, ToBroker};
@@ -45,7 +47,7 @@ impl SnGateway {
             client.outgoing().deferred = Some(delivery);
             return;
         }
-        let naming = self.naming(slot, delivery.message.topic(), out);
+        let naming = self.naming_of(slot, &delivery, out);
         match (delivery.packet_id, naming) {
             (Some(packet), Naming::None) => {
                 self.counters.topic_refused += 1;
@@ -95,6 +97,12 @@ impl SnGateway {
         if let Some(delivery) = outgoing.deferred.take() {
             self.broker_publish(slot, delivery, now, out);
         }
+    }
+
+    fn naming_of(&mut self, slot: u32, delivery: &Delivery, out: &mut Actions) -> Naming {
+        let mountpoint = Arc::clone(&self.config.mountpoint);
+        let topic = delivery.message.topic();
+        self.naming(slot, topic.strip_prefix(&*mountpoint).unwrap_or(topic), out)
     }
 
     /// The id for a delivery to this client: predefined or short if it subscribed so, else a normal one. A short
@@ -200,7 +208,7 @@ impl SnGateway {
             Stage::Publish | Stage::Register(_) => flight.delivery.clone(),
         };
         let Some(delivery) = delivery else { return };
-        let naming = self.naming(slot, delivery.message.topic(), out);
+        let naming = self.naming_of(slot, &delivery, out);
         self.send_delivery(slot, &delivery, naming, now, out);
     }
 

@@ -380,6 +380,10 @@ impl SnGateway {
         }
     }
 
+    fn is_awake(&self, slot: u32) -> bool {
+        self.clients.get(slot).is_some_and(|client| client.state == State::Awake)
+    }
+
     fn has_session(&self, slot: u32) -> bool {
         self.clients.get(slot).is_some_and(|client| match client.state {
             State::Active | State::Asleep | State::Awake => true,

@@ -34,7 +34,13 @@ impl SnGateway {
             }
             (Stage::Publish, ReturnCode::InvalidTopicId) => self.register_anew(slot, turn),
             (Stage::Publish, ReturnCode::Congestion) => {
+                if self.is_awake(slot) {
+                    // It would rather sleep: the message keeps its place until the next wake-up.
+                    self.park_flight(slot, turn.out);
+                    return;
+                }
                 // The client waits T_WAIT; so do we, and let QoS 0 pass.
+                let Some(flight) = self.flight(slot) else { return };
                 flight.due = turn.now.instant + T_WAIT;
                 self.release_credit(slot, turn.out);
             }
@@ -57,11 +63,12 @@ impl SnGateway {
         if flight.registered_anew > most {
             return self.reject_flight(slot, turn.out);
         }
-        let topic = flight.delivery.as_ref().map(|delivery| delivery.message.clone());
+        let message = flight.delivery.as_ref().map(|delivery| delivery.message.clone());
+        let topic = message.as_ref().map(|message| self.config.unmounted(message.topic()));
         let Some(topics) = self.clients.get_mut(slot).and_then(|client| client.topics.as_mut()) else {
             return self.reject_flight(slot, turn.out);
         };
-        let id = topic.and_then(|message| topics.by_name(message.topic())).map(|entry| entry.id());
+        let id = topic.and_then(|topic| topics.by_name(topic)).map(|entry| entry.id());
         match id {
             Some(id) => {
                 topics.mark_unknown(id);

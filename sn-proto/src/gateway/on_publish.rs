@@ -85,7 +85,7 @@ impl SnGateway {
 
     fn publish(&mut self, slot: u32, turn: &mut Turn<'_>, publish: &Publish<'_>, topic: &str, data: &[u8]) {
         let qos = delivery_qos(publish.qos).unwrap_or(QoS::AtMostOnce);
-        let message = AppMessage::new(topic, data, qos, publish.retain);
+        let message = AppMessage::new(&self.config.mounted(topic), data, qos, publish.retain);
         let Publish { topic_id, msg_id, dup, .. } = *publish;
         let packet = match qos {
             QoS::AtMostOnce => None,

@@ -59,6 +59,10 @@ impl SnGateway {
         self.validate(slot);
         match ack.return_code {
             ReturnCode::Accepted => self.topic_known(slot, topic_id, turn.now, turn.out),
+            ReturnCode::Congestion if self.is_awake(slot) => {
+                // It would rather sleep: what waits for the id keeps its place until the next wake-up.
+                self.give_up_register(slot, topic_id, turn.now, turn.out);
+            }
             ReturnCode::Congestion => self.back_off_register(slot, turn.now),
             ReturnCode::InvalidTopicId | ReturnCode::NotSupported | ReturnCode::Reserved(_) => {
                 // The client does not want this topic: as if it had unsubscribed from it alone.

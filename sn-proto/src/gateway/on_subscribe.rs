@@ -69,17 +69,18 @@ impl SnGateway {
             TopicRef::Name(name) => {
                 let text = core::str::from_utf8(name).map_err(|_| ReturnCode::NotSupported)?;
                 let filter = self.filter(text)?;
-                let is_name = !filter.has_wildcard() && filter.group().is_none();
+                let plain = TopicFilterRef::new(text).map_err(|_| ReturnCode::NotSupported)?;
+                let is_name = !plain.has_wildcard() && plain.group().is_none();
                 let topic_id = if is_name { self.subscribed_name(slot, text, out)? } else { 0 };
-                Ok(Wanted { filter: filter.to_owned(), topic_id, typed: None })
+                Ok(Wanted { filter, topic_id, typed: None })
             }
             TopicRef::Predefined(id) => {
                 let (name, typed) = self.subscribed_id(slot, id).ok_or(ReturnCode::InvalidTopicId)?;
-                Ok(Wanted { filter: self.filter(&name)?.to_owned(), topic_id: id, typed })
+                Ok(Wanted { filter: self.filter(&name)?, topic_id: id, typed })
             }
             TopicRef::Short(pair) => {
                 let text = core::str::from_utf8(&pair).map_err(|_| ReturnCode::NotSupported)?;
-                let filter = self.filter(text)?.to_owned();
+                let filter = self.filter(text)?;
                 let typed = short_name(&pair).map(|_| TypedSubscription::Short(pair));
                 let topic_id = match (self.config.suback_short_topic_id, typed) {
                     (ShortSuback::Name, Some(_)) => u16::from_be_bytes(pair),
@@ -91,8 +92,11 @@ impl SnGateway {
         }
     }
 
-    fn filter<'a>(&self, text: &'a str) -> Result<TopicFilterRef<'a>, ReturnCode> {
-        TopicFilterRef::new_within(text, &self.config.topic_limits).map_err(|_| ReturnCode::NotSupported)
+    /// A client's filter, checked as the client wrote it, as the broker knows it.
+    fn filter(&self, text: &str) -> Result<TopicFilter, ReturnCode> {
+        let filter = TopicFilterRef::new_within(text, &self.config.topic_limits);
+        let filter = filter.map_err(|_| ReturnCode::NotSupported)?;
+        TopicFilter::new(&self.config.mounted_filter(filter.as_str())).map_err(|_| ReturnCode::NotSupported)
     }
 
     /// A topic that is subscribed by name gets its id in the SUBACK (§6.9).
@@ -123,16 +127,15 @@ impl SnGateway {
 
     pub(super) fn on_unsubscribe(&mut self, slot: u32, turn: &mut Turn<'_>, unsubscribe: Unsubscribe<'_>) {
         let msg_id = unsubscribe.msg_id;
-        let filter = match unsubscribe.topic {
+        let text: Option<Arc<str>> = match unsubscribe.topic {
             TopicRef::Name(name) => core::str::from_utf8(name).ok().map(Arc::from),
             TopicRef::Predefined(id) => self.subscribed_id(slot, id).map(|(name, _)| name),
             TopicRef::Short(pair) => core::str::from_utf8(&pair).ok().map(Arc::from),
             TopicRef::Invalid(..) => None,
         };
-        let filter = filter.and_then(|text: Arc<str>| self.filter(&text).ok().map(TopicFilterRef::to_owned));
-        match filter {
-            Some(filter) => {
-                self.forget_typed(slot, filter.as_str(), turn.out);
+        match text.and_then(|text| Some((self.filter(&text).ok()?, text))) {
+            Some((filter, text)) => {
+                self.forget_typed(slot, &text, turn.out);
                 let filters = vec![filter];
                 self.request(slot, ToBroker::Unsubscribe { packet_id: msg_id, filters }, turn.out);
             }

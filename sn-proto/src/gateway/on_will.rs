@@ -113,7 +113,7 @@ impl SnGateway {
         let text = core::str::from_utf8(topic.topic).ok()?;
         let name = TopicNameRef::new_within(text, &self.config.topic_limits).ok()?;
         (text.len() <= self.config.limits.will_bytes_max).then(|| WillTopicOwned {
-            topic: Box::from(name.as_str()),
+            topic: Box::from(&*self.config.mounted(name.as_str())),
             qos,
             retain: topic.retain,
         })

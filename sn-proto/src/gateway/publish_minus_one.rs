@@ -115,6 +115,7 @@ impl SnGateway {
         match (topic, self.minus_one.state) {
             (Some((topic, data)), LinkState::Up | LinkState::Connecting) => {
                 self.counters.minus_one_accepted += 1;
+                let topic = self.config.mounted(&topic);
                 let message = AppMessage::new(&topic, data, QoS::AtMostOnce, publish.retain);
                 let request = ToBroker::Publish { packet_id: None, dup: false, message };
                 turn.out.request(self.minus_one_link(), request);

@@ -101,7 +101,7 @@ impl SnGateway {
     }
 
     /// A REGISTER that is never answered: its QoS 0 message is dropped, its QoS 1/2 message is parked.
-    fn give_up_register(&mut self, slot: u32, topic_id: u16, now: Now, out: &mut Actions) {
+    pub(super) fn give_up_register(&mut self, slot: u32, topic_id: u16, now: Now, out: &mut Actions) {
         if let Some(outgoing) = self.clients.get_mut(slot).and_then(|client| client.outgoing.as_mut()) {
             outgoing.register = None;
         }

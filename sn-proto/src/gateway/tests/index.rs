@@ -47,6 +47,7 @@ const EMQX: &[(&str, &str)] = &[
     ),
     ("t_publish_negqos_enabled", "t_publish_negqos_enabled_a_connected_client_may_use_qos_minus_one"),
     ("t_publish_negqos_disabled", "t_publish_negqos_disabled_is_dropped_silently"),
+    ("t_publish_mountpoint", "t_publish_mountpoint_is_put_before_a_clients_topics_and_taken_off_again"),
     ("t_publish_qos0_case01", "t_publish_qos0_case01_predefined_both_ways"),
     (
         "t_publish_qos0_case02",
@@ -152,7 +153,6 @@ const ELSEWHERE: &[&str] = &[
     "t_publish_negqos_idle_allows_authn",
     "t_publish_negqos_idle_rejects_bad_authn_in_hardened_profile",
     "t_pub_sub_allowed_by_ipaddr_rule",
-    "t_publish_mountpoint",
     "t_publish_mountpoint_from_authn_client_attrs",
 ];
 

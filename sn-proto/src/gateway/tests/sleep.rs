@@ -495,3 +495,25 @@ fn a_sleeper_that_vanishes_while_awake_is_lost_in_the_end() {
     assert_eq!(w.mqtt_heard(), ["w/t bye q1"]);
     assert_eq!(w.state("c1"), None);
 }
+
+#[test]
+fn a_client_that_is_congested_while_awake_goes_back_to_sleep_and_loses_nothing() {
+    let mut w = sleeper(600);
+    w.mqtt_publish("a/b", "1", 1);
+    w.send(A, WAKE);
+    w.heard(A);
+    w.puback(A, 1);
+    assert_eq!(w.heard(A), ["PINGRESP"]);
+    w.send(A, WAKE);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q1 DUP 1"]);
+    w.puback(A, 0);
+    w.heard(A);
+    w.subscribe(A, "t/+", 1);
+    w.mqtt_publish("t/x", "2", 1);
+    w.send(A, WAKE);
+    assert_eq!(w.heard(A), ["REGISTER 1026 t/x"]);
+    w.regack(A, 1);
+    assert_eq!(w.heard(A), ["PINGRESP"]);
+    w.send(A, WAKE);
+    assert_eq!(w.heard(A), ["REGISTER 1026 t/x"]);
+}

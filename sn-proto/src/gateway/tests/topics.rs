@@ -316,3 +316,35 @@ fn subscriptions_that_the_broker_refuses_are_refused() {
     w.send(A, "07 12 00 0003 6100");
     assert_eq!(w.heard(A), ["SUBACK 0 q0 #1 3", "SUBACK 0 q0 #2 3", "SUBACK 0 q0 #3 3"]);
 }
+
+#[test]
+fn t_publish_mountpoint_is_put_before_a_clients_topics_and_taken_off_again() {
+    let mut w = World::with(Config { mountpoint: Arc::from("site/1/"), ..predefined() });
+    w.mqtt_subscribe("site/1/#");
+    w.connect_with(A, "c1", 0x0C, 60);
+    w.send(A, "06 07 00 772F74");
+    w.send(A, "05 09 627965");
+    assert_eq!(w.subscribe(A, "a/b", 1), 1025);
+    assert_eq!(w.subscribe(A, "$share/g/c/+", 1), 0);
+    w.send(A, "08 0C 20 0401 0009 31");
+    assert_eq!(w.heard(A), ["PUBACK 1025 #9 0", "PUBLISH n1025 q1 1"]);
+    w.puback(A, 2);
+    assert_eq!(w.heard(A), ["REGISTER 1025 a/b"]);
+    w.regack(A, 0);
+    w.heard(A);
+    w.puback(A, 0);
+    w.mqtt_publish("a/b", "elsewhere", 1);
+    assert!(w.heard(A).is_empty());
+    w.mqtt_publish("site/1/c/d", "2", 0);
+    assert_eq!(w.heard(A), ["REGISTER 1026 c/d"]);
+    w.regack(A, 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1026 q0 2"]);
+    w.send(A, "08 14 00 0002 612F62");
+    assert_eq!(w.heard(A), ["UNSUBACK #2"]);
+    w.mqtt_publish("site/1/a/b", "3", 1);
+    assert!(w.heard(A).is_empty());
+    w.send(B, "08 0C 62 7431 0000 34");
+    w.mqtt_heard();
+    w.pass_seconds(91);
+    assert_eq!(w.mqtt_heard(), ["site/1/w/t bye q0"]);
+}
