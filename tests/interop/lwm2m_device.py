@@ -183,7 +183,7 @@ class Device:
     async def run(self):
         self.objects = Objects(self.args.tlv)
         here = ("127.0.0.1", self.args.port or free_udp_port())
-        self.context = await aiocoap.Context.create_server_context(self.objects, bind=here)
+        self.context = await aiocoap.Context.create_server_context(self.objects, bind=here, transports=["udp6"])
         links = "</1/0>,</3/0>,</3303/0>"
         query = f"ep={self.args.ep}&lt={self.args.lt}&lwm2m={self.args.version}&b={self.args.binding}"
         answer = await self.ask(Code.POST, f"/rd?{query}", links.encode(), LINKS)

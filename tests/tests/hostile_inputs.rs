@@ -57,6 +57,11 @@ fn meaningless_mqtt_sn_datagrams_are_dropped_or_refused() {
 }
 
 #[test]
+fn broken_coap_messages_are_dropped_or_reset() {
+    play_file("coap_message.toml");
+}
+
+#[test]
 fn every_data_file_can_be_read() {
     let files = all_files();
     assert!(!files.is_empty());
