@@ -1,5 +1,11 @@
 //! Scenarios in virtual time: scripted devices over CoAP's wire bytes, the real broker, an MQTT client that hears all.
+mod devices;
 mod first_light;
+mod hostile;
 mod observing;
+mod operations;
 mod outcomes;
+mod queue_mode;
+mod registering;
+mod sending;
 mod world;

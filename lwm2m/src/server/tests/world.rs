@@ -226,6 +226,7 @@ impl World {
             }
             self.actions.datagrams.clear();
             self.actions.wire.clear();
+            self.actions.notices.clear();
             let requests = std::mem::take(&mut self.actions.requests);
             for (link, request) in requests {
                 self.broker.handle(self.now, link, request, &mut self.effects);
