@@ -10,7 +10,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 const STEPS: usize = 400;
 const SEEDS: u64 = 60;
-const FILTERS: [&str; 6] = ["t/1", "t/2", "t/+", "#", "$share/g/t/+", "u"];
+const FILTERS: [&str; 12] =
+    ["t/1", "t/2", "t/+", "#", "$share/g/t/+", "u", "t/1", "t/2", "t/+", "#", "+/1", "u/#"];
 const TOPICS: [&str; 3] = ["t/1", "t/2", "u"];
 
 struct Dice {
@@ -41,6 +42,8 @@ struct Sending {
     packet_id: PacketId,
     message: Message,
     released: bool,
+    /// PUBREL was sent once.
+    routed: bool,
 }
 
 /// A client and what it knows.
@@ -52,6 +55,8 @@ struct Client {
     connected: bool,
     asleep: bool,
     parked_once: bool,
+    /// It was in a shared group: second copies come by that way.
+    shared_once: bool,
     /// Acknowledgements not sent yet.
     owed: VecDeque<ToBroker>,
     credit_owed: u32,
@@ -60,6 +65,9 @@ struct Client {
     /// What it received, first copies only.
     got: BTreeSet<Text>,
     order: BTreeMap<(String, String, QoS, QoS), usize>,
+    /// What every publisher had sent when this client subscribed last. An older message may come late: routed before
+    /// the subscription, and again behind newer ones when its publisher repeats it.
+    subscribed_at: Vec<usize>,
     got_qos2: BTreeSet<Text>,
     sending: VecDeque<Sending>,
     next_packet_id: PacketId,
@@ -111,11 +119,13 @@ impl World {
             connected: false,
             asleep: false,
             parked_once: false,
+            shared_once: false,
             owed: VecDeque::new(),
             credit_owed: 0,
             unreleased: BTreeSet::new(),
             got: BTreeSet::new(),
             order: BTreeMap::new(),
+            subscribed_at: Vec::new(),
             got_qos2: BTreeSet::new(),
             sending: VecDeque::new(),
             next_packet_id: pid(1),
@@ -279,8 +289,7 @@ impl World {
                 first_copy = client.unreleased.insert(packet_id);
                 assert!(first_copy || delivery.dup, "seed {seed}: id {packet_id:?} used again in flight");
                 client.owed.push_back(ToBroker::Pubrec(packet_id));
-                let shared = client.filters.contains_key("$share/g/t/+");
-                if first_copy && !delivery.retain && !shared && !text.starts_with("will") {
+                if first_copy && !delivery.retain && !client.shared_once && !text.starts_with("will") {
                     assert!(
                         client.got_qos2.insert(text.clone()),
                         "seed {seed}: {} got {text} twice",
@@ -302,8 +311,9 @@ impl World {
         let (publisher, number) = text.split_once(':').expect("our own texts");
         let number: usize = number.parse().expect("our own texts");
         let new = client.got.insert(format!("{text} {:?}", delivery.qos));
-        let shared = client.filters.contains_key("$share/g/t/+"); // a second copy by another route
-        if new && !client.parked_once && !shared {
+        let from: usize = publisher[1..].parse().expect("our own names");
+        let old = client.subscribed_at.get(from).is_some_and(|sent| number <= *sent);
+        if new && !client.parked_once && !client.shared_once && !old {
             let key = (
                 publisher.to_owned(),
                 delivery.message.topic().to_owned(),
@@ -381,7 +391,7 @@ impl World {
             .collect();
         for (packet_id, message, released) in again {
             if released {
-                self.candidates_of(at, &message);
+                self.first_release(at, packet_id);
                 self.say(at, ToBroker::Pubrel(packet_id));
             } else {
                 if message.qos() == Q1 {
@@ -421,7 +431,12 @@ impl World {
         let packet_id = (qos != Q0).then_some(client.next_packet_id);
         if let Some(packet_id) = packet_id {
             client.next_packet_id = packet_id.next();
-            client.sending.push_back(Sending { packet_id, message: message.clone(), released: false });
+            client.sending.push_back(Sending {
+                packet_id,
+                message: message.clone(),
+                released: false,
+                routed: false,
+            });
         }
         if qos == Q1 {
             self.candidates_of(at, &message);
@@ -450,14 +465,22 @@ impl World {
         match &request {
             ToBroker::Puback(packet_id) | ToBroker::Pubrec(packet_id) => self.not_expected(at, *packet_id),
             ToBroker::Pubrel(packet_id) => {
-                let sending = self.clients[at].sending.iter().find(|sending| sending.packet_id == *packet_id);
-                if let Some(message) = sending.map(|sending| sending.message.clone()) {
-                    self.candidates_of(at, &message);
-                }
+                self.first_release(at, *packet_id);
             }
             _other => {}
         }
         self.say(at, request);
+    }
+
+    /// The first PUBREL routes a message; a repeated one does not.
+    fn first_release(&mut self, at: usize, packet_id: PacketId) {
+        let mut sending = self.clients[at].sending.iter_mut();
+        let Some(sending) = sending.find(|sending| sending.packet_id == packet_id && !sending.routed) else {
+            return;
+        };
+        sending.routed = true;
+        let message = sending.message.clone();
+        self.candidates_of(at, &message);
     }
 
     /// The client has the delivery of this id: the broker may forget it.
@@ -509,6 +532,9 @@ impl World {
         for candidates in self.candidates.values_mut() {
             candidates.remove(&at);
         }
+        let sent = self.clients.iter().map(|client| client.sent).collect();
+        self.clients[at].subscribed_at = sent;
+        self.clients[at].shared_once |= filter.starts_with('$');
         self.clients[at].filters.insert(filter, qos);
         let filters = vec![SubscribeFilter { filter: TopicFilter::new(filter), qos }];
         self.say(at, ToBroker::Subscribe { packet_id: 1, filters });
@@ -622,6 +648,7 @@ impl World {
                     ToBroker::Puback(packet_id) | ToBroker::Pubrec(packet_id) => {
                         self.not_expected(at, *packet_id)
                     }
+                    ToBroker::Pubrel(packet_id) => self.first_release(at, *packet_id),
                     _other => {}
                 }
                 let link = self.link(at);
