@@ -9,6 +9,7 @@ server could not be started or died.
 
 import argparse
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -78,6 +79,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(98))
     server = args.server if "/" not in args.server else os.path.abspath(args.server)
     peer = os.path.basename(server)
+    if not shutil.which(server):
+        sys.exit(f"{server} is not there")
     with tempfile.TemporaryDirectory(prefix="turnstone-") as folder, open(f"{folder}/log", "w+b") as log:
         started = next((s for s in (start(server, args.settings, folder, log) for _ in range(3)) if s), None)
         if started is None:
