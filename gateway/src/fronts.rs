@@ -1,6 +1,6 @@
 //! [`Front`]: the datagram front-ends, made from the settings. An enum and not a trait object, so that a reload and
 //! `$SYS` reach what the [`Frontend`] trait does not speak of.
-use crate::config::Config;
+use crate::config::{Config, SnRebind, SnReflectGuard, SnShortSuback, SnSleepConnectClean};
 use broker_core::frontend::{Actions, Frontend, Peer};
 use broker_core::link::{FrontendId, Secret};
 use broker_core::topic::TopicLimits;
@@ -139,9 +139,46 @@ fn sn(config: &Config) -> sn_proto::Config {
             levels_max: limits.topic_levels as usize,
             bytes_max: limits.topic_bytes as usize,
         },
+        inline_topic_names: sn.inline_topic_names,
+        retry_interval: sn.retry_interval,
+        retry_count: sn.retry_count,
+        subs_resume: sn.subs_resume,
+        suback_short_topic_id: match sn.suback_short_topic_id {
+            SnShortSuback::Zero => sn_proto::config::ShortSuback::Zero,
+            SnShortSuback::Name => sn_proto::config::ShortSuback::Name,
+        },
+        awake_limit: sn.awake_limit,
+        queue_qos0: sn.queue_qos0,
+        sleep_connect_clean: match sn.sleep_connect_clean {
+            SnSleepConnectClean::Keep => sn_proto::config::SleepConnectClean::Keep,
+            SnSleepConnectClean::Wipe => sn_proto::config::SleepConnectClean::Wipe,
+        },
+        rebind: match sn.rebind {
+            SnRebind::SameIp => sn_proto::config::Rebind::SameIp,
+            SnRebind::Any => sn_proto::config::Rebind::Any,
+            SnRebind::Never => sn_proto::config::Rebind::Never,
+            SnRebind::Dtls => sn_proto::config::Rebind::Dtls,
+        },
+        rebind_active: sn.rebind_active,
+        reflect_guard: match sn.reflect_guard {
+            SnReflectGuard::Public => sn_proto::config::ReflectGuard::Public,
+            SnReflectGuard::All => sn_proto::config::ReflectGuard::All,
+            SnReflectGuard::Off => sn_proto::config::ReflectGuard::Off,
+        },
+        disconnect_unknown: sn.disconnect_unknown,
+        forwarders: sn
+            .forwarders
+            .iter()
+            .map(|network| sn_proto::config::Network {
+                address: network.address(),
+                prefix: network.prefix_bits(),
+            })
+            .collect(),
         limits: sn_proto::limits::Limits {
             clients_max: limits.connections as usize,
             topics_per_client_max: sn.max_topics as usize,
+            client_id_bytes_max: sn.max_client_id as usize,
+            datagram_bytes_max: sn.max_datagram as usize,
             ..sn_proto::limits::Limits::default()
         },
         ..sn_proto::Config::default()

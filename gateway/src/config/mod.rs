@@ -33,7 +33,8 @@ pub use schema::{
     Apply, Config, LimitsConfig, LogConfig, Lwm2mConfig, MqttConfig, ProcessConfig, SnConfig, SysConfig,
 };
 pub use types::{
-    Bind, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, UpdateEvents,
+    Bind, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, SnRebind,
+    SnReflectGuard, SnShortSuback, SnSleepConnectClean, UpdateEvents,
 };
 
 #[cfg(test)]

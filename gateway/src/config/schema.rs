@@ -23,8 +23,8 @@ use broker_core::topic::TopicName;
 
 use super::kind::Kind;
 use super::types::{
-    Bind, Field, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, UpdateEvents,
-    Value,
+    Bind, Field, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, SnRebind,
+    SnReflectGuard, SnShortSuback, SnSleepConnectClean, UpdateEvents, Value,
 };
 
 /// When a changed value takes effect.
@@ -241,6 +241,43 @@ schema! {
             example = "\"sensors/temperature\"";
         /// Topic ids that one device may register.
         max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000 }, Reload;
+        /// Bytes of a device's client id; the specification says 23, devices use up to 200.
+        max_client_id: u32, "mqtt.sn.max_client_id" = "255", Kind::Integer { min: 23, max: 65_535 }, Reload;
+        /// Bytes of the largest datagram that is sent; a message that is longer is dropped and counted.
+        max_datagram: u32, "mqtt.sn.max_datagram" = "65507", Kind::Integer { min: 64, max: 65_507 }, Reload;
+        /// Whether QoS -1 may carry its topic name in front of the payload, as several clients do.
+        inline_topic_names: bool, "mqtt.sn.inline_topic_names" = "true", Kind::Bool, Reload;
+        /// How long an acknowledgement is waited for before a message is sent again.
+        retry_interval: Duration, "mqtt.sn.retry_interval" = "10",
+            Kind::Duration { min: SECOND, max: Duration::from_secs(600), may_be_off: false, whole_seconds: false }, Reload;
+        /// How often it is sent again; then it waits for the next connection or wake-up.
+        retry_count: u8, "mqtt.sn.retry_count" = "5", Kind::Integer { min: 0, max: 100 }, Reload;
+        /// Whether topic ids are registered again before their first message after a reconnect.
+        subs_resume: bool, "mqtt.sn.subs_resume" = "true", Kind::Bool, Reload;
+        /// What a SUBACK says for a topic of two characters: 0, or its name as RIOT's emcute needs it.
+        suback_short_topic_id: SnShortSuback, "mqtt.sn.suback_short_topic_id" = "\"zero\"",
+            Kind::Choice(SnShortSuback::WORDS), Reload;
+        /// Messages that a sleeping device gets at one wake-up.
+        awake_limit: u32, "mqtt.sn.awake_limit" = "1000", Kind::Integer { min: 1, max: 1_000_000 }, Reload;
+        /// Whether QoS 0 messages are kept for devices that sleep or are away.
+        queue_qos0: bool, "mqtt.sn.queue_qos0" = "true", Kind::Bool, Reload;
+        /// What CleanSession does in a CONNECT that ends a sleep: nothing ("keep", for clients that repeat their
+        /// first CONNECT), or what the specification says ("wipe").
+        sleep_connect_clean: SnSleepConnectClean, "mqtt.sn.sleep_connect_clean" = "\"keep\"",
+            Kind::Choice(SnSleepConnectClean::WORDS), Reload;
+        /// From where a sleeping device may wake by its client id: the address that it slept from with any port,
+        /// "any" address, "never" another one, or only with the same DTLS identity.
+        rebind: SnRebind, "mqtt.sn.rebind" = "\"same-ip\"", Kind::Choice(SnRebind::WORDS), Reload;
+        /// Whether the same holds for a device that is awake and whose address translation changed.
+        rebind_active: bool, "mqtt.sn.rebind_active" = "false", Kind::Bool, Reload;
+        /// Whose deliveries are limited to three times what was received, until an address has shown that it is
+        /// real: "public" ones, "all", or none ("off").
+        reflect_guard: SnReflectGuard, "mqtt.sn.reflect_guard" = "\"public\"",
+            Kind::Choice(SnReflectGuard::WORDS), Reload;
+        /// Whether requests of unknown devices are answered with DISCONNECT, so that they connect again.
+        disconnect_unknown: bool, "mqtt.sn.disconnect_unknown" = "true", Kind::Bool, Reload;
+        /// Forwarders whose encapsulation is believed; none unless listed.
+        forwarders: Vec<Network>, "mqtt.sn.forwarders" = "[]", Kind::Networks, Reload, example = "[\"10.1.2.0/28\"]";
     }
 
     /// LwM2M devices (CoAP over UDP).

@@ -108,6 +108,18 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Its address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Leading bits that count.
+    pub fn prefix_bits(&self) -> u8 {
+        self.prefix_bits
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.prefix_bits == Self::width(self.address) {
@@ -291,6 +303,52 @@ choice! {
         Always = "always",
         /// Those with an object list.
         ContainsObjectList = "contains_object_list",
+    }
+}
+
+choice! {
+    /// What a SUBACK says for a short topic name.
+    SnShortSuback {
+        /// 0.
+        Zero = "zero",
+        /// The two octets of the name.
+        Name = "name",
+    }
+}
+
+choice! {
+    /// What CleanSession does in a CONNECT that ends a sleep.
+    SnSleepConnectClean {
+        /// Nothing: subscriptions and buffer stay.
+        Keep = "keep",
+        /// It wipes the session.
+        Wipe = "wipe",
+    }
+}
+
+choice! {
+    /// From where a sleeping MQTT-SN device may wake by its client id.
+    SnRebind {
+        /// The IP address that it slept from.
+        SameIp = "same-ip",
+        /// Any address.
+        Any = "any",
+        /// No other address.
+        Never = "never",
+        /// Anywhere, with the same proven identity.
+        Dtls = "dtls",
+    }
+}
+
+choice! {
+    /// Which MQTT-SN addresses must be validated.
+    SnReflectGuard {
+        /// Globally routable ones.
+        Public = "public",
+        /// All.
+        All = "all",
+        /// None.
+        Off = "off",
     }
 }
 
