@@ -10,6 +10,7 @@ struct Gateway {
     child: Child,
     mqtt: String,
     sn: String,
+    lwm2m: String,
 }
 
 impl Gateway {
@@ -35,7 +36,7 @@ impl Gateway {
             let until = Instant::now() + Duration::from_secs(20);
             while Instant::now() < until && child.try_wait().expect("a child").is_none() {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Gateway { child, mqtt: port.to_string(), sn };
+                    return Gateway { child, mqtt: port.to_string(), sn, lwm2m };
                 }
                 std::thread::yield_now();
             }
@@ -45,9 +46,10 @@ impl Gateway {
         panic!("no gateway came up");
     }
 
-    /// Starts a tool; `{mqtt}` and `{sn}` in its arguments are the ports.
+    /// Starts a tool; `{mqtt}`, `{sn}` and `{lwm2m}` in its arguments are the ports.
     fn tool(&self, arguments: &str) -> Child {
         let words = arguments.replace("{mqtt}", &self.mqtt).replace("{sn}", &self.sn);
+        let words = words.replace("{lwm2m}", &self.lwm2m);
         let words: Vec<&str> = words.split(' ').collect();
         turnstone(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool starts")
     }
@@ -140,4 +142,45 @@ fn mistakes_have_their_exit_codes_and_one_line() {
     }
     let help = ok(gateway.run("sn pub --help"));
     assert!(help.contains("--topic-id") && help.contains("-h, --host"), "{help}");
+}
+
+#[test]
+fn simulated_devices_live_with_the_gateway() {
+    let gateway = Gateway::start();
+    let report = ok(gateway.run("sim sn -p {sn} --count 20 --interval 0.2 --duration 1.5 --json"));
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["connects"], 20, "{report}");
+    assert!(report["published"].as_u64().is_some_and(|count| count >= 40), "{report}");
+    assert_eq!(report["publish_failures"], 0, "{report}");
+    let report =
+        ok(gateway.run("sim sn -p {sn} --count 5 --profile beacon --interval 0.1 --duration 0.5 --json"));
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert!(report["published"].as_u64().is_some_and(|count| count >= 10), "{report}");
+}
+
+#[test]
+fn lwm2m_commands_reach_a_simulated_device() {
+    let gateway = Gateway::start();
+    let mut device = gateway.tool("sim lwm2m -p {lwm2m} --endpoint m1 --interval 0.2 --duration 120 --json");
+    let until = Instant::now() + Duration::from_secs(30);
+    while !ok(gateway.run("lwm2m ls -p {mqtt} --online")).contains("m1") {
+        assert!(Instant::now() < until, "the device never registered");
+    }
+    let read = ok(gateway.run("lwm2m read -p {mqtt} m1 Device/0/Manufacturer"));
+    assert_eq!(read, "/3/0/0  Manufacturer  turnstone sim\n");
+    assert!(ok(gateway.run("lwm2m read -p {mqtt} m1 /3/0")).contains("Battery Level                97 %"));
+    assert_eq!(ok(gateway.run("lwm2m write -p {mqtt} m1 /3/0/14 +02:00")), "/3/0/14 written\n");
+    assert!(ok(gateway.run("lwm2m read -p {mqtt} m1 /3/0/14")).ends_with("+02:00\n"));
+    assert_eq!(ok(gateway.run("lwm2m exec -p {mqtt} m1 /3303/0/5605")), "/3303/0/5605 executed\n");
+    assert_eq!(ok(gateway.run("lwm2m create -p {mqtt} m1 3303")), "/3303/1 created\n");
+    assert_eq!(ok(gateway.run("lwm2m delete -p {mqtt} m1 /3303/1")), "/3303/1 deleted\n");
+    assert!(ok(gateway.run("lwm2m discover -p {mqtt} m1 /3303")).contains("5605"));
+    assert_eq!(ok(gateway.run("lwm2m observe -p {mqtt} m1 /3303/0/5700 -C 3")).lines().count(), 3);
+    for (arguments, code) in [("m1 /9/0", 1), ("nobody /3", 1), ("m1 /3/x", 2)] {
+        let (got, _, err) = gateway.run(&format!("lwm2m read -p {{mqtt}} {arguments}"));
+        assert_eq!(got, Some(code), "{arguments}: {err}");
+        assert!(err.contains("; try: ") && err.lines().count() == 1, "{err}");
+    }
+    device.kill().expect("it runs");
+    device.wait().expect("a child");
 }

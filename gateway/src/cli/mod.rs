@@ -1,6 +1,7 @@
 //! The command line: what is asked for, and with which exit code it ends.
 
 mod config;
+mod sim;
 mod sn;
 mod version;
 
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Argument, Loaded, Problems, Sources, load};
 use crate::exit::Exit;
 use crate::run;
+use crate::tools::lwm2m;
 use crate::tools::mqtt::{pub_tool, rc, status, sub_tool, trace};
 
 /// MQTT-SN gateway, LwM2M bridge and MQTT 3.1.1 broker in one program.
@@ -52,6 +54,16 @@ enum Command {
     Sn {
         #[command(subcommand)]
         command: sn::SnCommand,
+    },
+    /// Read, write, execute, observe … on LwM2M devices, through a running gateway
+    Lwm2m {
+        #[command(subcommand)]
+        command: lwm2m::Lwm2mCommand,
+    },
+    /// Simulate devices
+    Sim {
+        #[command(subcommand)]
+        command: sim::SimCommand,
     },
     /// Print the version
     Version(version::VersionArgs),
@@ -101,6 +113,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Status(arguments) => status::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),
         Command::Sn { command } => sn::sn(command),
+        Command::Lwm2m { command } => lwm2m::run(command),
+        Command::Sim { command } => sim::sim(command),
         Command::Version(arguments) => version::version(&arguments),
     }
 }

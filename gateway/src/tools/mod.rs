@@ -10,8 +10,10 @@
 pub(crate) mod error;
 pub(crate) mod histogram;
 pub(crate) mod interrupt;
+pub(crate) mod lwm2m;
 pub(crate) mod mqtt;
 pub(crate) mod net;
+pub(crate) mod sim;
 pub(crate) mod sn;
 pub(crate) mod terminal;
 

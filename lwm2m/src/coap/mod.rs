@@ -44,6 +44,7 @@ use slab::Slab;
 
 pub use block::Block;
 pub use check::Malformed;
+pub use coap_lite::CoapOption;
 pub use counters::Counters;
 pub use event::{
     Event, ExchangeId, Failure, IncomingRequest, IncomingResponse, Notification, Observe, Observed, Output,

@@ -185,6 +185,11 @@ impl Session {
         }
     }
 
+    /// Whether no request is open or waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.flight.is_none() && self.queue.is_empty()
+    }
+
     /// Sends a request, or queues it behind the open one.
     pub(crate) fn ask(&mut self, now: Instant, ask: Ask, out: &mut Out) {
         if self.queue.len() >= QUEUE_MAX {
@@ -520,6 +525,9 @@ impl Session {
                 self.state = if matches!(ask, Ask::Sleep(_)) { State::Asleep } else { State::Off };
                 self.answered(now, ReturnCode::Accepted, out);
             }
+            // A late copy of an answer that we had.
+            None if self.state != State::Active => {}
+            Some((Stage::ConnAck, _)) if self.state == State::Off => {}
             Some(_) | None => {
                 if let Some(flight) = self.flight.take().filter(|flight| !flight.own) {
                     out.events.push(Event::Failed(flight.ask, Failure::Ended));

@@ -223,6 +223,22 @@ fn a_disconnect_of_the_gateway_ends_everything() {
 }
 
 #[test]
+fn a_copy_of_the_goodbye_ends_nothing() {
+    let mut bench = Bench::connected();
+    bench.ask(Ask::Sleep(9));
+    bench.hear(&[2, 0x18]);
+    bench.hear(&[2, 0x18]);
+    assert_eq!((bench.events().len(), bench.session.state), (1, State::Asleep));
+    bench.ask(Ask::Disconnect);
+    bench.hear(&[2, 0x18]);
+    bench.ask(Ask::Connect);
+    bench.hear(&[2, 0x18]);
+    bench.hear(&[3, 5, 0]);
+    let events = bench.events();
+    assert!(matches!(&events[..], [Event::Done(Ask::Disconnect, _), Event::Done(Ask::Connect, _)]));
+}
+
+#[test]
 fn behind_a_forwarder_everything_is_encapsulated() {
     let mut bench = Bench::new(Settings { node_id: Some(vec![0, 0xa1]), ..settings() });
     bench.ask(Ask::Connect);
