@@ -140,18 +140,27 @@ impl Hub {
         self.notices.append(&mut self.effects.notices);
         std::mem::swap(&mut self.events, &mut self.effects.events);
         let mut events = std::mem::take(&mut self.events);
-        for (link, event) in events.drain(..) {
+        for (link, event) in &mut events {
+            let link = *link;
             match link.frontend {
-                FrontendId::Mqtt if link.worker != 0 => match self.abroad.get_mut(usize::from(link.worker)) {
-                    Some(batch) => batch.push((link, event)),
-                    None => stats.stale_events += 1,
-                },
-                FrontendId::Mqtt => streams.handle_event(now, link, event, &mut self.requests, stats),
+                FrontendId::Mqtt if link.worker == 0 => {
+                    streams.handle_event(now, link, event, &mut self.requests, stats);
+                }
+                FrontendId::Mqtt => {
+                    let event = std::mem::replace(event, FromBroker::Drained);
+                    match self.abroad.get_mut(usize::from(link.worker)) {
+                        Some(batch) => batch.push((link, event)),
+                        None => stats.stale_events += 1,
+                    }
+                }
                 FrontendId::MqttSn | FrontendId::Lwm2m | FrontendId::Internal => {
+                    let event = std::mem::replace(event, FromBroker::Drained);
                     self.tell_front(now, link, event, stats);
                 }
             }
         }
+        // Together, and not one by one among the writing: see `Connection::handle_delivery`.
+        events.clear();
         self.events = events;
         true
     }

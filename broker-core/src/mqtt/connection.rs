@@ -397,6 +397,19 @@ impl Connection {
         self.count(|counters| counters.sent(PacketType::Pingresp));
     }
 
+    /// [`FromBroker::Publish`] by reference: the same as handing it to [`StreamConnection::handle_event`]. A driver that
+    /// keeps the events of a fan-out and lets them go together does without an atomic operation between two
+    /// deliveries, which would wait for all the writing before it.
+    #[inline]
+    pub fn handle_delivery(&mut self, delivery: &Delivery, wire: &mut Vec<u8>, out: &mut StreamOut) {
+        if self.state == State::Connected {
+            let before = wire.len();
+            self.deliver(delivery, wire, out);
+            self.wrote(before, wire);
+        }
+    }
+
+    #[inline]
     fn deliver(&mut self, delivery: &Delivery, wire: &mut Vec<u8>, out: &mut StreamOut) {
         let Delivery { message, packet_id, qos, dup, retain, expires_unix_ms: _ } = delivery;
         let cost = u32::try_from(message.cost() + DELIVERY_OVERHEAD).unwrap_or(u32::MAX);

@@ -221,12 +221,12 @@ impl Streams {
         }
     }
 
-    /// The broker says something about one of our links.
+    /// The broker says something about one of our links. `event` is left without its content.
     pub(crate) fn handle_event(
         &mut self,
         now: Now,
         link: LinkId,
-        event: FromBroker,
+        event: &mut FromBroker,
         requests: &mut Requests,
         stats: &mut Stats,
     ) {
@@ -238,7 +238,16 @@ impl Streams {
         let held = entry.connection.is_held();
         let pool = &mut self.pool;
         let io = entry.io.get_or_insert_with(|| pool.pop().unwrap_or_default());
-        entry.connection.handle_event(now, event, &mut io.output, &mut self.out);
+        match event {
+            // Nearly all events, and those of a fan-out one after the other: neither moved nor let go here.
+            FromBroker::Publish(delivery) => {
+                entry.connection.handle_delivery(delivery, &mut io.output, &mut self.out);
+            }
+            _ => {
+                let event = std::mem::replace(event, FromBroker::Drained);
+                entry.connection.handle_event(now, event, &mut io.output, &mut self.out);
+            }
+        }
         let waiting = io.output.len() - io.sent;
         let full = waiting >= FLUSH_BYTES && !entry.flags.has(Flags::BLOCKED);
         if waiting > 0 && !entry.flags.has(Flags::DIRTY) {

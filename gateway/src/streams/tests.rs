@@ -62,8 +62,8 @@ impl Bench {
         }
     }
 
-    fn event(&mut self, link: LinkId, event: FromBroker) {
-        self.streams.handle_event(self.now, link, event, &mut self.requests, &mut self.stats);
+    fn event(&mut self, link: LinkId, mut event: FromBroker) {
+        self.streams.handle_event(self.now, link, &mut event, &mut self.requests, &mut self.stats);
     }
 
     fn flush(&mut self) {

@@ -145,9 +145,9 @@ impl Colleague {
                     let stream = mio::net::TcpStream::from_std(stream);
                     self.streams.insert(now, stream, remote, &mut self.stats);
                 }
-                ToColleague::Events(events) => {
-                    for (link, event) in events {
-                        self.streams.handle_event(now, link, event, &mut self.requests, &mut self.stats);
+                ToColleague::Events(mut events) => {
+                    for (link, event) in &mut events {
+                        self.streams.handle_event(now, *link, event, &mut self.requests, &mut self.stats);
                     }
                 }
                 ToColleague::Settings(settings) => {
