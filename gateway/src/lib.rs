@@ -23,6 +23,7 @@ mod fronts;
 mod hub;
 mod objects;
 mod peers;
+mod reload;
 mod settings;
 mod signals;
 mod stats;

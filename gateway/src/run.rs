@@ -3,6 +3,7 @@ use crate::clock::Clock;
 use crate::config::{self, Loaded, Protocol};
 use crate::exit::Exit;
 use crate::log::{self, LevelHandle};
+use crate::reload::Control;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::sys;
@@ -24,7 +25,7 @@ pub fn run(loaded: Loaded) -> Exit {
     for warning in &loaded.warnings {
         warn!("{}", one_line(&warning.as_warning()));
     }
-    match serve(Control { loaded, level }) {
+    match serve(loaded, level) {
         Ok(()) => Exit::Ok,
         Err(StartError(text)) => {
             for line in text.lines() {
@@ -39,15 +40,15 @@ pub fn run(loaded: Loaded) -> Exit {
 #[derive(Debug)]
 struct StartError(String);
 
-fn serve(mut control: Control) -> Result<(), StartError> {
+fn serve(loaded: Loaded, level: LevelHandle) -> Result<(), StartError> {
     let clock = Clock::start();
-    raise_descriptor_limit(control.loaded.config.limits.connections);
-    let sockets = open(&control.loaded.config)?;
+    raise_descriptor_limit(loaded.config.limits.connections);
+    let sockets = open(&loaded.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError(format!("cannot start: {error}")))?;
-    let settings = Settings::from_config(&control.loaded.config);
+    let settings = Settings::from_config(&loaded.config);
     runtime.block_on(async {
         // Before anything is announced: whoever reads the log may send signals.
         let mut signals =
@@ -58,56 +59,14 @@ fn serve(mut control: Control) -> Result<(), StartError> {
         for line in &sockets.lines {
             info!("listening: {line}");
         }
-        info!("{}", control.loaded.config.open_hint());
-        owner.run(poll, &mut signals, &mut control).await.map_err(failed)
+        info!("{}", loaded.config.open_hint());
+        owner.run(poll, &mut signals, Control::new(loaded, level)).await.map_err(failed)
     })
 }
 
 /// A text of several lines as one line of the log.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
-}
-
-/// Reads the configuration again while the program runs.
-pub(crate) struct Control {
-    loaded: Loaded,
-    level: LevelHandle,
-}
-
-impl Control {
-    /// The settings that hold after a reload; `None`: the old ones stay.
-    pub(crate) fn reload(&mut self) -> Option<Settings> {
-        let new = match self.loaded.reload() {
-            Ok(new) => new,
-            Err(problems) => {
-                for problem in &problems.0 {
-                    error!("{}", one_line(&problem.as_error()));
-                }
-                error!("configuration not reloaded: the settings from before stay");
-                return None;
-            }
-        };
-        for warning in &new.warnings {
-            warn!("{}", one_line(&warning.as_warning()));
-        }
-        let changes = self.loaded.config.diff(&new.config);
-        for change in &changes.reloadable {
-            info!("changed: {change}");
-        }
-        for change in &changes.restart {
-            warn!("needs a restart: {change}");
-        }
-        info!(
-            "configuration reloaded: {} changed, {} wait for a restart",
-            changes.reloadable.len(),
-            changes.restart.len()
-        );
-        let config = self.loaded.config.reloaded(&new.config);
-        self.level.set(config.log.level);
-        let settings = Settings::from_config(&config);
-        self.loaded = Loaded { config, ..new };
-        Some(settings)
-    }
 }
 
 /// The bound sockets.

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::dump;
 use crate::hub::Hub;
 use crate::log::{Limiter, Topic};
-use crate::run::Control;
+use crate::reload::Control;
 use crate::settings::Settings;
 use crate::signals::{Signals, Wish};
 use crate::stats::Stats;
@@ -146,8 +146,10 @@ impl Owner {
         mut self,
         poll: Poll,
         signals: &mut Signals,
-        control: &mut Control,
+        mut control: Control,
     ) -> io::Result<()> {
+        let bell = self.bell.clone();
+        control.on_done(move || bell.ring());
         let mut looper = Looper::new(poll, self.clock)?;
         let mut stopping: Option<Instant> = None;
         loop {
@@ -166,10 +168,16 @@ impl Owner {
                     stopping = Some(now.instant + DRAIN_MAX);
                     self.begin_stop(now);
                 }
-                Some(Wish::Reload) => self.reload(now, control),
+                Some(Wish::Reload) => control.begin(),
                 Some(Wish::Store) => info!("SIGUSR1: there is no store yet, nothing to write"),
                 Some(Wish::Dump) => self.dump(),
                 None => {}
+            }
+            if self.has_mail
+                && let Some(reload) = control.result()
+            {
+                self.apply(now, reload.settings.clone());
+                control.applied(*reload);
             }
             match stopping {
                 Some(until) if self.drained(now) || now.instant >= until => {
@@ -418,8 +426,8 @@ impl Owner {
         });
     }
 
-    fn reload(&mut self, now: Now, control: &mut Control) {
-        let Some(settings) = control.reload() else { return };
+    /// New settings, after a reload.
+    fn apply(&mut self, now: Now, settings: Settings) {
         self.shared.set_limits(settings.limits.clone(), settings.idle_timeout);
         self.streams.set_credit(settings.limits.stream_credit_bytes);
         self.hub.handle_config(now, &settings.fronts);
