@@ -1,6 +1,7 @@
 //! [`Front`]: the datagram front-ends, made from the settings. An enum and not a trait object, so that a reload and
 //! `$SYS` reach what the [`Frontend`] trait does not speak of.
 use crate::config::{Config, SnRebind, SnReflectGuard, SnShortSuback, SnSleepConnectClean};
+use crate::images::Folder;
 use broker_core::frontend::{Actions, Frontend, Peer};
 use broker_core::link::{FrontendId, Secret};
 use broker_core::topic::TopicLimits;
@@ -11,6 +12,7 @@ use lwm2m::catalog::Catalog;
 use sn_proto::SnGateway;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A protocol over datagrams.
@@ -28,12 +30,17 @@ pub(crate) struct FrontSettings {
     sn: sn_proto::Config,
     lwm2m: lwm2m::Config,
     catalog: Arc<Catalog>,
+    /// Folder of firmware images.
+    images: Option<PathBuf>,
 }
 
 impl FrontSettings {
     pub(crate) fn from_config(config: &Config) -> Self {
         let catalog = Arc::new(crate::objects::load(&config.lwm2m));
-        FrontSettings { sn: sn(config), lwm2m: config.lwm2m.server(), catalog }
+        // A listener's number is its place in this list.
+        let listeners = config.listeners().iter().map(|listener| listener.address).collect();
+        let lwm2m = lwm2m::Config { listeners, ..config.lwm2m.server() };
+        FrontSettings { sn: sn(config), lwm2m, catalog, images: config.lwm2m.firmware_dir.clone() }
     }
 
     /// The front-end of this protocol, for the worker with this number.
@@ -42,7 +49,11 @@ impl FrontSettings {
             FrontendId::MqttSn => Some(Front::Sn(Box::new(SnGateway::new(self.sn.clone(), worker, seed)))),
             FrontendId::Lwm2m => {
                 let (config, catalog) = (self.lwm2m.clone(), Arc::clone(&self.catalog));
-                Some(Front::Lwm2m(Box::new(Lwm2mServer::new(config, catalog, worker, secret()))))
+                let mut server = Lwm2mServer::new(config, catalog, worker, secret());
+                if let Some(folder) = &self.images {
+                    server.set_images(Box::new(Folder::new(folder.clone())));
+                }
+                Some(Front::Lwm2m(Box::new(server)))
             }
             FrontendId::Mqtt | FrontendId::Internal => None,
         }

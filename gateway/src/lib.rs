@@ -15,6 +15,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exit;
+mod images;
 pub mod log;
 pub mod run;
 

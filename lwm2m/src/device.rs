@@ -9,6 +9,7 @@
 //! ```
 use crate::coap::RequestId;
 use crate::registration::{Location, Registration, SavedObservation};
+use crate::server::firmware::Firmware;
 use crate::server::formats::Learned;
 use broker_core::Instant;
 use broker_core::frontend::Address;
@@ -110,6 +111,8 @@ pub(crate) struct Device {
     pub(crate) awake_until: Instant,
     pub(crate) timer: Timer,
     pub(crate) observations: Vec<Observation>,
+    /// A firmware update that runs.
+    pub(crate) firmware: Option<Box<Firmware>>,
     /// What is being done with it now.
     pub(crate) jobs: Vec<u32>,
     /// Commands that wait for it or are being run.

@@ -217,6 +217,14 @@ pub const DEVICE_CREDIT: u32 = 1 << 20;
 pub const RAW_BYTES_MAX: usize = 1_024;
 /// Longest diagnostic text of a device that is shown, in bytes. Beyond: cut.
 pub const DIAGNOSTIC_BYTES_MAX: usize = 256;
+/// Time between two looks at a device that updates its firmware, milliseconds.
+pub const FIRMWARE_POLL_MS: u64 = 5_000;
+/// The same after it did not answer: it may be rebooting.
+pub const FIRMWARE_RETRY_MS: u64 = 30_000;
+/// Times that a step of a firmware update is begun anew. Beyond: answered 5.00.
+pub const FIRMWARE_TRIES_MAX: u8 = 5;
+/// A firmware update is given up after this, milliseconds: a day. Reaction: answered 5.04.
+pub const FIRMWARE_DEADLINE_MS: u64 = 86_400_000;
 /// Rounds of events in one call; the rest follow in the next.
 pub const EVENT_ROUNDS_MAX: usize = 1_024;
 /// Messages of the service that wait until it is attached. Beyond: dropped, counted.

@@ -98,7 +98,7 @@ impl Lwm2mConfig {
         self.auto_observe.split(',').map(path).collect::<Result<_, _>>().map(AutoObserve::Paths)
     }
 
-    /// The settings of the LwM2M server. For what loading refuses, the defaults stand.
+    /// The settings of the LwM2M server, but for the addresses of its listeners. For what loading refuses, the defaults stand.
     pub fn server(&self) -> lw::Config {
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         lw::Config {

@@ -299,6 +299,9 @@ schema! {
         /// "xml_dir" in the working folder, else /usr/share/turnstone/xml_dir.
         xml_dir: Option<PathBuf>, "lwm2m.xml_dir" = "\"\"", Kind::Folder, Reload,
             example = "\"xml_dir\"";
+        /// Folder of the firmware images that commands may name. Not set: only URIs can be named.
+        firmware_dir: Option<PathBuf>, "lwm2m.firmware_dir" = "\"\"", Kind::Folder, Restart,
+            example = "\"firmware\"";
         /// What stands before the topics of a device; %e is its endpoint name, a level of its own.
         mountpoint: String, "lwm2m.mountpoint" = "\"lwm2m/%e/\"", TOPIC, Restart,
             example = "\"site1/%e/\"";

@@ -58,7 +58,9 @@ fn uncommented(text: &str, prefix: &str) -> String {
 /// A folder of its own for one test, with the files that examples name.
 fn folder_with_examples(test: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("turnstone-{test}-{}", std::process::id()));
-    std::fs::create_dir_all(folder.join("xml_dir")).expect("a temporary folder");
+    for inner in ["xml_dir", "firmware"] {
+        std::fs::create_dir_all(folder.join(inner)).expect("a temporary folder");
+    }
     for file in ["cert.pem", "key.pem"] {
         std::fs::write(folder.join(file), "not looked into").expect("a temporary file");
     }

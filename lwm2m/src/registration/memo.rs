@@ -3,9 +3,10 @@ use super::bytes::{Reader, Writer};
 use super::{Lifetime, Location, ObjectLink, ObjectList, Registration};
 use crate::catalog::Version;
 use crate::coap::Token;
-use crate::command::{Asker, Channel, Form};
+use crate::command::{Asker, Channel, FirmwareSource, Form};
 use crate::limits::OBSERVATIONS_PER_DEVICE_MAX;
 use crate::path::ObjectPath;
+use crate::server::firmware::{SavedFirmware, Stage};
 use broker_core::frontend::{Address, ListenerId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct Memo {
     pub learned: u32,
     /// What is observed.
     pub observations: Vec<SavedObservation>,
+    /// A firmware update that runs.
+    pub firmware: Option<SavedFirmware>,
 }
 
 impl Memo {
@@ -65,6 +68,10 @@ impl Memo {
         w.u8(u8::from(self.validated));
         w.u32(self.learned);
         w.list(&self.observations, |w, observation| observation.write(w));
+        w.u8(u8::from(self.firmware.is_some()));
+        if let Some(firmware) = &self.firmware {
+            write_firmware(&mut w, firmware);
+        }
         w.0
     }
 
@@ -81,6 +88,7 @@ impl Memo {
             validated: r.bool()?,
             learned: r.u32()?,
             observations: r.list(SavedObservation::read)?,
+            firmware: if r.bool()? { Some(read_firmware(&mut r)?) } else { None },
         };
         (r.0.is_empty() && memo.observations.len() <= OBSERVATIONS_PER_DEVICE_MAX).then_some(memo)
     }
@@ -161,6 +169,41 @@ impl SavedObservation {
             askers: r.list(read_asker)?,
         })
     }
+}
+
+fn write_firmware(w: &mut Writer, firmware: &SavedFirmware) {
+    write_asker(w, &SavedAsker::Asker(firmware.asker.clone()));
+    match &firmware.source {
+        FirmwareSource::File(name) => {
+            w.u8(0);
+            w.text(name);
+        }
+        FirmwareSource::Uri(uri) => {
+            w.u8(1);
+            w.text(uri);
+        }
+    }
+    w.u8(u8::from(firmware.update));
+    w.u8(firmware.stage as u8);
+    w.0.extend_from_slice(firmware.token.as_bytes());
+    w.u64(firmware.deadline_unix_ms);
+}
+
+fn read_firmware(r: &mut Reader<'_>) -> Option<SavedFirmware> {
+    let SavedAsker::Asker(asker) = read_asker(r)? else { return None };
+    let source = match (r.u8()?, r.text()?.to_owned()) {
+        (0, name) => FirmwareSource::File(name),
+        (1, uri) => FirmwareSource::Uri(uri),
+        (2..=u8::MAX, _) => return None,
+    };
+    Some(SavedFirmware {
+        asker,
+        source,
+        update: r.bool()?,
+        stage: Stage::from_u8(r.u8()?)?,
+        token: Location::from_bytes(&r.array::<{ super::LOCATION_LEN }>()?)?,
+        deadline_unix_ms: r.u64()?,
+    })
 }
 
 fn write_version(w: &mut Writer, version: Version) {

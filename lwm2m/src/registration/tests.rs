@@ -2,8 +2,9 @@
 use super::parameters::LifetimeRule;
 use super::*;
 use crate::coap::Token;
-use crate::command::{Asker, Channel, Form};
+use crate::command::{Asker, Channel, FirmwareSource, Form};
 use crate::limits::ContentLimits;
+use crate::server::firmware::{SavedFirmware, Stage};
 use broker_core::frontend::{Address, ListenerId};
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
@@ -272,6 +273,14 @@ fn full() -> Memo {
                 askers: vec![SavedAsker::Automatic],
             },
         ],
+        firmware: Some(SavedFirmware {
+            asker: Asker::nobody("firmware"),
+            source: FirmwareSource::File("meter-2.1.bin".into()),
+            update: true,
+            stage: Stage::Updating,
+            token: Location::from_random(5),
+            deadline_unix_ms: 1_700_000_000_000,
+        }),
     }
 }
 

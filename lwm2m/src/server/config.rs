@@ -6,6 +6,7 @@ use crate::limits::{
 };
 use crate::path::ObjectPath;
 use crate::registration::LifetimeRule;
+use std::net::SocketAddr;
 
 /// What happens when an Update comes from another address than the Register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct Config {
     pub auto_observe: AutoObserve,
     /// Which Updates are published.
     pub update_events: UpdateEvents,
+    /// The addresses of the listeners by their number, for the URIs that devices fetch firmware from.
+    pub listeners: Vec<SocketAddr>,
     /// A DTLS identity must be the endpoint's name.
     pub identity_is_endpoint: bool,
     /// Devices at a time.
@@ -92,6 +95,7 @@ impl Default for Config {
             resource_topics: false,
             auto_observe: AutoObserve::Off,
             update_events: UpdateEvents::Always,
+            listeners: Vec::new(),
             identity_is_endpoint: true,
             devices_max: DEVICES_MAX,
             registers_per_second: (REGISTERS_PER_SECOND, REGISTERS_PER_PREFIX_PER_SECOND),

@@ -62,6 +62,8 @@ impl Lwm2mServer {
     /// The device is nowhere to be found from now on: its jobs and observations end, and its events go out.
     fn leave(&mut self, now: Now, slot: u32, reason: EndReason, out: &mut Actions) {
         self.drop_jobs(now, slot, out);
+        let gone = "the registration ended before the update did";
+        self.end_firmware(now, slot, Code::NOT_FOUND, Some(gone), out);
         let Some(device) = self.devices.get_mut(slot) else { return };
         let tokens: Vec<_> = std::mem::take(&mut device.observations)
             .into_iter()

@@ -18,6 +18,8 @@ pub(crate) enum Origin {
     },
     /// A command that would not wait (TTL 0).
     Direct,
+    /// A step of a firmware update.
+    Firmware,
     /// An observation that nobody asks for now: automatic, or issued again.
     Observation,
 }

@@ -140,7 +140,7 @@ impl Lwm2mServer {
         self.publish_event(slot, &event, out);
     }
 
-    fn publish_event(&mut self, slot: u32, event: &str, out: &mut Actions) {
+    pub(super) fn publish_event(&mut self, slot: u32, event: &str, out: &mut Actions) {
         let (Some(device), leaf) = (self.devices.get(slot), &self.config.topics.event) else { return };
         if leaf.name.is_empty() {
             return;

@@ -3,6 +3,7 @@ use super::Lwm2mServer;
 use crate::coap::{Code, Request, RequestId};
 use crate::device::{Cause, Device, Observation, Phase, Store};
 use crate::registration::Memo;
+use crate::server::firmware::Firmware;
 use crate::server::formats::Learned;
 use broker_core::frontend::{Actions, Address};
 use broker_core::link::{MemoUpdate, RefuseReason, Restored};
@@ -19,6 +20,7 @@ impl Lwm2mServer {
             validated: device.validated,
             learned: device.learned.0,
             observations: device.observations.iter().map(|observation| observation.saved.clone()).collect(),
+            firmware: device.firmware.as_ref().map(|firmware| firmware.saved.clone()),
         }
     }
 
@@ -47,6 +49,7 @@ impl Lwm2mServer {
         match device.phase {
             Phase::Attaching(request) => {
                 if device.observations.is_empty()
+                    && device.firmware.is_none()
                     && let Some(before) = Memo::decode(device.registration.endpoint.clone(), memo)
                 {
                     // The endpoint was here before: what is observed of it goes on.
@@ -55,6 +58,7 @@ impl Lwm2mServer {
                         .into_iter()
                         .map(|saved| Observation { saved, established: false, sequence: 0 })
                         .collect();
+                    device.firmware = before.firmware.map(|saved| Box::new(Firmware::restored(saved, now)));
                 }
                 self.store(slot, request, Cause::Register, out);
             }
@@ -62,6 +66,7 @@ impl Lwm2mServer {
                 device.phase = Phase::Registered;
                 self.resume(slot, out);
                 self.settle(now, slot, out);
+                self.look_at_firmware(now, slot, out);
             }
             Phase::Ending(request) => self.on_ended(now, slot, request, out),
             Phase::Storing(_) | Phase::Registered => {}
@@ -108,7 +113,7 @@ impl Lwm2mServer {
         if self.devices.by_name(&memo.registration.endpoint).is_some() {
             return; // it was faster
         }
-        let Memo { registration, location, address, validated, learned, observations } = memo;
+        let Memo { registration, location, address, validated, learned, observations, firmware } = memo;
         let root = registration.objects.root.clone();
         for saved in &observations {
             let request = restored_request(&root, saved);
@@ -134,6 +139,7 @@ impl Lwm2mServer {
             awake_until: Instant::FAR_FUTURE,
             timer: Timer::new(),
             observations,
+            firmware: firmware.map(|saved| Box::new(Firmware::restored(saved, now))),
             jobs: Vec::new(),
             waiting: restored.queued,
         };

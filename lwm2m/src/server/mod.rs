@@ -14,6 +14,7 @@ mod config;
 mod counters;
 mod deliveries;
 mod ending;
+pub mod firmware;
 pub mod formats;
 mod job;
 mod lifecycle;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 
 pub use config::{AutoObserve, Config, NewAddress, UpdateEvents};
 pub use counters::Counters;
+pub use firmware::Images;
 pub use topics::{BadMountpoint, Leaf, Topics};
 
 use job::Jobs;
@@ -67,6 +69,7 @@ pub struct Lwm2mServer {
     coap_out: coap::Output<Address>,
     devices: Devices,
     jobs: Jobs,
+    images: firmware::Store,
     service: Service,
     wheel: Wheel<u32>,
     /// Timers that came due, empty between calls.
@@ -100,6 +103,7 @@ impl Lwm2mServer {
             catalog,
             limits: ContentLimits::default(),
             jobs: Jobs::default(),
+            images: firmware::Store::default(),
             service: Service::default(),
             wheel: Wheel::new(0, TICK_BITS_DEFAULT),
             due: Vec::new(),
@@ -223,8 +227,8 @@ impl Lwm2mServer {
         match event {
             Event::Request(request) => self.on_request(now, request, out),
             Event::Acked { tag, .. } => self.on_acked(tag, out),
-            // Nobody observes us; progress is of interest to whoever sends images.
-            Event::Progress { .. } | Event::NotificationUnwanted { .. } => {}
+            Event::Progress { tag, sent, total, .. } => self.on_progress(now, tag, sent, total, out),
+            Event::NotificationUnwanted { .. } => {} // nobody observes us
             Event::Response(response) => self.on_response(now, response, out),
             Event::Failed { tag, reason, .. } => self.on_failed(now, tag, reason, out),
             Event::Notification(notification) => self.on_notification(now, notification, out),
@@ -250,6 +254,10 @@ impl Lwm2mServer {
             }
             (Code::DELETE, [b"rd"]) => self.respond(now, request.id, Response::new(Code::BAD_REQUEST)),
             (Code::POST, [b"dp"]) => self.on_send(now, request, out),
+            (Code::GET, [b"fw", token]) => {
+                let token = token.to_vec();
+                self.on_fetch(now, &token, &request, out);
+            }
             _ => self.respond(now, request.id, Response::new(Code::NOT_FOUND)), // any other path
         }
     }

@@ -182,6 +182,7 @@ impl Lwm2mServer {
             awake_until: Instant::FAR_FUTURE,
             timer: Timer::new(),
             observations: Vec::new(),
+            firmware: None,
             jobs: Vec::new(),
             waiting: 0,
         };
@@ -274,6 +275,7 @@ impl Lwm2mServer {
         self.resume(slot, out);
         self.plan_observations(slot);
         self.issue_observation(now, slot, out);
+        self.look_at_firmware(now, slot, out);
     }
 
     /// The broker does not take the device.

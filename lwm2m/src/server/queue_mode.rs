@@ -33,6 +33,7 @@ impl Lwm2mServer {
         self.resume(slot, out);
         self.presence_event(now, slot, "awake", out);
         self.issue_observation(now, slot, out);
+        self.look_at_firmware(now, slot, out);
     }
 
     /// The device does not listen any more.
@@ -60,6 +61,14 @@ impl Lwm2mServer {
             device.awake_until = now.instant + window;
         }
         self.arm(slot);
+    }
+
+    /// The device has come back: a firmware update goes on from what it says now.
+    pub(super) fn look_at_firmware(&mut self, now: Now, slot: u32, out: &mut Actions) {
+        if let Some(firmware) = self.devices.get_mut(slot).and_then(|device| device.firmware.as_mut()) {
+            firmware.next_at = now.instant;
+            self.drive_firmware(now, slot, out);
+        }
     }
 
     /// Nothing is delivered from now on.

@@ -72,7 +72,11 @@ impl Target<'_> {
         entries: &[Entry],
     ) -> Result<Request, String> {
         let format = self.format()?;
-        let payload = content::encode(format, base, entries, self.cx).map_err(|error| error.to_string())?;
+        let payload = match (format, entries) {
+            // An image is shared by all devices that get it.
+            (ContentFormat::Opaque, [Entry { value: Value::Opaque(bytes), .. }]) => bytes.clone(),
+            _ => content::encode(format, base, entries, self.cx).map_err(|error| error.to_string())?.into(),
+        };
         let options = self.at(at).with_uint(CoapOption::ContentFormat, u32::from(format.number()));
         Ok(Request::new(method, options).with_payload(payload))
     }

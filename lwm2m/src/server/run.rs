@@ -68,6 +68,9 @@ impl Lwm2mServer {
         command: Command,
         out: &mut Actions,
     ) {
+        if matches!(command.operation, Operation::Firmware { .. }) {
+            return self.start_firmware(now, slot, origin, &command, out);
+        }
         let token = self.observation_of(slot, &command);
         let job = Job {
             device: slot,
@@ -90,12 +93,22 @@ impl Lwm2mServer {
         self.begin_step(now, id, out);
     }
 
+    /// A firmware command leaves the queue at once: it has a place of its own in the memo.
+    fn start_firmware(&mut self, now: Now, slot: u32, origin: Origin, command: &Command, out: &mut Actions) {
+        match self.begin_firmware(now, slot, command, out) {
+            Ok(()) => self.drive_firmware(now, slot, out),
+            Err(answer) => self.finish_command(now, slot, &answer, out),
+        }
+        if let Origin::Queued { packet_id, cost } = origin {
+            self.done(slot, packet_id, cost, out);
+        }
+    }
+
     /// What can be said without asking the device.
     fn cannot_begin(&self, id: u32) -> Option<Answer> {
         let job = self.jobs.get(id)?;
         let failed = |code, reason: &str| Some(Answer::failed(job.command.asker.clone(), code, reason));
         match &job.command.operation {
-            Operation::Firmware { .. } => failed(Code::NOT_IMPLEMENTED, "lwm2m.firmware_dir is not set"),
             Operation::Observe { .. } | Operation::ObserveComposite { .. }
                 if job.token.is_none() && self.observations_are_full(job.device) =>
             {
@@ -114,6 +127,7 @@ impl Lwm2mServer {
             | Operation::WriteComposite { .. }
             | Operation::ObserveComposite { .. }
             | Operation::CancelObserveComposite { .. }
+            | Operation::Firmware { .. }
             | Operation::Deregister => None,
         }
     }
@@ -283,6 +297,7 @@ impl Lwm2mServer {
                 self.publish_answer_values(slot, &answer, out);
             }
             Origin::Observation => self.publish_issued(now, &job, answer, out),
+            Origin::Firmware => self.on_firmware_answer(now, slot, &job.command.operation, &answer, out),
         }
         self.issue_observation(now, slot, out);
     }
@@ -341,7 +356,7 @@ impl Lwm2mServer {
     fn on_silence(&mut self, now: Now, id: u32, slot: u32, out: &mut Actions) {
         let Some(job) = self.jobs.get(id) else { return };
         let queued = matches!(job.origin, Origin::Queued { .. });
-        if job.origin == Origin::Observation {
+        if matches!(job.origin, Origin::Observation | Origin::Firmware) {
             self.take_job(id); // not established: issued again when it wakes
         } else if queued && job.command.operation.may_repeat() {
             let asker = job.command.asker.clone();
@@ -358,7 +373,7 @@ impl Lwm2mServer {
     /// EMQX's message in place of an answer; `false` when the form has none.
     fn finish_as_emqx(&mut self, now: Now, id: u32, kind: &str, out: &mut Actions) -> bool {
         let Some(job) = self.jobs.get(id) else { return false };
-        if job.origin == Origin::Observation {
+        if matches!(job.origin, Origin::Observation | Origin::Firmware) {
             return false;
         }
         let asker = job.command.asker.clone();
@@ -381,7 +396,7 @@ impl Lwm2mServer {
     /// A request was acknowledged; its answer comes later. EMQX's clients hear of that.
     pub(super) fn on_acked(&mut self, tag: u64, out: &mut Actions) {
         let Some(job) = self.jobs.by_tag(tag).and_then(|id| self.jobs.get(id)) else { return };
-        if !self.config.emqx_compat || job.origin == Origin::Observation {
+        if !self.config.emqx_compat || matches!(job.origin, Origin::Observation | Origin::Firmware) {
             return;
         }
         let asker = job.command.asker.clone();
@@ -409,7 +424,7 @@ impl Lwm2mServer {
                         out,
                     );
                 }
-                Origin::Queued { .. } | Origin::Observation => {
+                Origin::Queued { .. } | Origin::Observation | Origin::Firmware => {
                     self.take_job(id);
                 }
             }

@@ -2,14 +2,17 @@
 use super::Lwm2mServer;
 use crate::device::{EndReason, Phase};
 use crate::limits::TIMERS_PER_CALL;
-use broker_core::Now;
 use broker_core::frontend::Actions;
+use broker_core::{Instant, Now};
 
 impl Lwm2mServer {
     /// Arms the timer of a device for its nearest deadline.
     pub(super) fn arm(&mut self, slot: u32) {
         let Some(device) = self.devices.get_mut(slot) else { return };
-        let deadline = device.expires.min(device.awake_until).as_millis();
+        let look = device.firmware.as_ref().map_or(Instant::FAR_FUTURE, |firmware| firmware.next_at);
+        // What the device is too busy or too sleepy for is tried again when it is not.
+        let look = if device.is_ready() && device.jobs.is_empty() { look } else { Instant::FAR_FUTURE };
+        let deadline = device.expires.min(device.awake_until).min(look).as_millis();
         device.timer.set(&mut self.wheel, slot, deadline);
     }
 
@@ -37,6 +40,8 @@ impl Lwm2mServer {
             self.counters.expired += 1;
             return self.end(now, slot, EndReason::Expired, None, out);
         }
+        self.drive_firmware(now, slot, out);
+        let Some(device) = self.devices.get_mut(slot) else { return };
         if device.awake_until <= now.instant {
             if device.jobs.is_empty() {
                 self.fall_asleep(now, slot, out);

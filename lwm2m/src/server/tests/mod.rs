@@ -1,5 +1,6 @@
 //! Scenarios in virtual time: scripted devices over CoAP's wire bytes, the real broker, an MQTT client that hears all.
 mod devices;
+mod firmware;
 mod first_light;
 mod hostile;
 mod observing;

@@ -98,6 +98,7 @@ pub(super) struct Reply {
     pub(super) observe: Option<u32>,
     pub(super) payload: Vec<u8>,
     pub(super) location: Vec<&'static str>,
+    pub(super) block1: Option<u32>,
 }
 
 impl Reply {
@@ -422,7 +423,7 @@ impl Device {
     /// Serves every request that has come, and those that follow from the answers. Returns what it was asked.
     pub(super) fn serve(&mut self, world: &mut World, mut script: impl FnMut(&Seen) -> Does) -> Vec<String> {
         let mut asked = Vec::new();
-        for _ in 0..1000 {
+        for _ in 0..10_000 {
             let inbox = world.inbox(self.at);
             if inbox.is_empty() {
                 return asked;
@@ -489,6 +490,9 @@ fn fill(packet: &mut Packet, token: Vec<u8>, reply: &Reply) {
     }
     if let Some(format) = reply.format {
         packet.add_option(CoapOption::ContentFormat, short(u32::from(format)));
+    }
+    if let Some(block) = reply.block1 {
+        packet.add_option(CoapOption::Block1, short(block));
     }
     packet.payload = reply.payload.clone();
 }
