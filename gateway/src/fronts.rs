@@ -4,7 +4,7 @@ use crate::config::{Config, SnRebind, SnReflectGuard, SnShortSuback, SnSleepConn
 use crate::images::Folder;
 use broker_core::frontend::{Actions, Frontend, Peer};
 use broker_core::link::{FrontendId, Secret};
-use broker_core::topic::TopicLimits;
+use broker_core::topic::{TopicFilter, TopicLimits};
 use broker_core::{FromBroker, Instant, LinkId, Now};
 use bytes::Bytes;
 use lwm2m::Lwm2mServer;
@@ -41,6 +41,11 @@ impl FrontSettings {
         let listeners = config.listeners().iter().map(|listener| listener.address).collect();
         let lwm2m = lwm2m::Config { listeners, ..config.lwm2m.server() };
         FrontSettings { sn: sn(config), lwm2m, catalog, images: config.lwm2m.firmware_dir.clone() }
+    }
+
+    /// Topics of LwM2M that only the gateway may publish to.
+    pub(crate) fn closed_topics(&self) -> Vec<TopicFilter> {
+        self.lwm2m.topics.closed()
     }
 
     /// The front-end of this protocol, for the worker with this number.

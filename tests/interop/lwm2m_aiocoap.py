@@ -73,6 +73,16 @@ def commands_keep_their_order_and_their_ids(bench):
 
 
 @case
+def answers_and_states_cannot_be_forged_by_clients(bench):
+    """hostile L29: the publish is acknowledged and goes nowhere"""
+    sub = MosquittoSub(bench, "-t", "lwm2m/forged/#", "-t", bench.topic("marker"))
+    for leaf in ("response", "up/resp", "up/notify", "event", "status"):
+        mosquitto_pub(bench, "-t", f"lwm2m/forged/{leaf}", "-q", "1", "-m", "forged")
+    mosquitto_pub(bench, "-t", bench.topic("marker"), "-q", "1", "-m", "seen")
+    equal(sub.line(), f"{bench.topic('marker')} seen")
+
+
+@case
 def broken_command_is_answered_with_a_reason(bench):
     _, ep = start_device(bench, "broken")
     asker = Asker(bench, ep)

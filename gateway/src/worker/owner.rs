@@ -17,6 +17,8 @@ use crate::streams::Streams;
 use crate::sys_topics::{self, SysTopics};
 use crate::tcp::TcpPort;
 use crate::udp::UdpPort;
+use broker_core::acl::Acl;
+use broker_core::link::FrontendId;
 use broker_core::mqtt::Shared;
 use broker_core::{Broker, Instant, Now};
 use mio::net::TcpStream;
@@ -87,6 +89,7 @@ impl Owner {
             }
             hub.ports.push(port);
         }
+        close_topics(&mut hub, &settings);
         let bell = Bell::new(Waker::new(poll.registry(), BELL)?);
         let (sender, mail) = sync_channel(BATCHES_MAX);
         let mut lines = Vec::new();
@@ -431,6 +434,7 @@ impl Owner {
         self.shared.set_limits(settings.limits.clone(), settings.idle_timeout);
         self.streams.set_credit(settings.limits.stream_credit_bytes);
         self.hub.handle_config(now, &settings.fronts);
+        close_topics(&mut self.hub, &settings);
         let limits = settings.limits.clone();
         self.hub.with_broker(now, &mut self.streams, &mut self.stats, |broker, out| {
             broker.set_limits(now, limits, out);
@@ -470,4 +474,11 @@ fn give(
 /// A seed for each worker's generated client ids; the owner's is that of a number that no colleague has.
 fn worker_seed(seed: u64, number: u8) -> u64 {
     seed ^ (u64::from(number) + 1).wrapping_mul(0xD1B5_4A32_D192_ED03)
+}
+
+/// While LwM2M is on, its answers, events and states come from the gateway alone: a forged one would be believed.
+fn close_topics(hub: &mut Hub, settings: &Settings) {
+    if hub.has_front(FrontendId::Lwm2m) {
+        hub.broker.set_acl(Acl::new(settings.fronts.closed_topics(), None));
+    }
 }
