@@ -8,7 +8,7 @@
 //!                                  pull: PUT /5/0/1, the device fetches /fw/<token>
 //! ```
 //! After anything that interrupts (a reboot, an answer that did not come, a restart of ours) the device's state and
-//! result say how it goes on; [`decide`] is that table. The command leaves the device's queue as soon as it is in the
+//! result say how it goes on; `decide` is that table. The command leaves the device's queue as soon as it is in the
 //! memo, so that other commands go on meanwhile.
 use super::job::Origin;
 use super::{Config, Lwm2mServer};

@@ -1,4 +1,4 @@
-//! De-register: DELETE /rd/<location> (1.1.1 Core §6.2.3).
+//! De-register: DELETE `/rd/<location>` (1.1.1 Core §6.2.3).
 use super::Lwm2mServer;
 use crate::coap::{Code, IncomingRequest, Response};
 use crate::device::EndReason;

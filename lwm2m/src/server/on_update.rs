@@ -1,4 +1,4 @@
-//! Update: POST /rd/<location> (1.1.1 Core §6.2.2, Transport §6.4.3).
+//! Update: POST `/rd/<location>` (1.1.1 Core §6.2.2, Transport §6.4.3).
 use super::on_register::refusal_response;
 use super::{Config, Lwm2mServer, NewAddress};
 use crate::coap::{Code, IncomingRequest, RequestId, Response};
