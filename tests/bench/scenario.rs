@@ -18,7 +18,7 @@ pub(crate) struct Scale {
 impl Scale {
     /// For figures to quote.
     pub(crate) const FULL: Scale =
-        Scale { messages: 400_000, idle: 20_000, latency: Duration::from_secs(20) };
+        Scale { messages: 400_000, idle: 15_000, latency: Duration::from_secs(20) };
     /// For a look.
     pub(crate) const QUICK: Scale = Scale { messages: 60_000, idle: 4_000, latency: Duration::from_secs(4) };
 }
