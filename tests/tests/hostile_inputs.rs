@@ -5,11 +5,11 @@
 
 mod hostile;
 
-use hostile::bytes::{Symbol, fill, matches, parse};
 use hostile::play::play;
 use hostile::rows::File;
 use hostile::server::Server;
 use hostile::{all_files, play_file};
+use turnstone_tests::notation::{Symbol, fill, matches, parse};
 
 #[test]
 fn first_packets_are_judged_by_their_first_bytes() {

@@ -1,6 +1,6 @@
 //! Inputs that are too large or too regular to write down.
 
-use super::bytes::framed;
+use turnstone_tests::notation::framed;
 
 /// The chunks to send for a `generate` step; `times` says how many of what.
 pub(crate) fn chunks(name: &str, times: usize) -> Result<Vec<Vec<u8>>, String> {

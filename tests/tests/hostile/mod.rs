@@ -3,7 +3,6 @@
 //! Beside what a row asks for, every row is judged by what it does to the server: another client's message still
 //! comes at once, memory does not grow beyond the row's bound, and all descriptors are given back.
 
-pub(crate) mod bytes;
 pub(crate) mod fake;
 pub(crate) mod generate;
 pub(crate) mod link;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::bytes::{fill, framed, hex, matches, parse};
 use super::generate::chunks;
 use super::link::Link;
 use super::rows::{File, Proto, Row, Step};
 use super::server::Server;
+use turnstone_tests::notation::{fill, framed, hex, matches, parse};
 
 /// How long another client may wait for its own message while a row is on.
 const BYSTANDER_LIMIT: Duration = Duration::from_secs(3);

@@ -187,11 +187,11 @@ impl Step {
             return Err("a step does exactly one thing".into());
         }
         for text in self.sends()? {
-            super::bytes::parse(&text)?;
+            turnstone_tests::notation::parse(&text)?;
         }
         let lists = [&self.either, &self.closed].into_iter().flatten().flatten();
         for text in self.recv.iter().chain(lists).filter(|text| *text != "close") {
-            super::bytes::parse(text)?;
+            turnstone_tests::notation::parse(text)?;
         }
         Ok(())
     }

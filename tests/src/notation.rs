@@ -1,15 +1,17 @@
 //! The notation of bytes in the data files.
 //!
 //! Tokens, with or without blanks between them: `10 0E 004D` hex digits in pairs; `61*1022` one byte many times;
-//! `'MQTT'` text; `@connect(id)` a well-formed packet; in a `send`, `$0` … `$9` the bytes that the last `recv` on
-//! the connection met at its wildcards; in a `recv`, `??` any byte, and a final `...` any bytes.
+//! `'MQTT'` text; `@connect(id)` a well-formed packet; `[ … ]` the octets between with their number, one octet, before
+//! them; in a `send`, `$0` … `$9` the bytes that the last `recv` on the connection met at its wildcards; in a `recv`,
+//! `??` any byte, and a final `...` any bytes.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 /// One byte of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Symbol {
+pub enum Symbol {
+    /// This one.
     Byte(u8),
     /// `??`: any byte, captured.
     Any,
@@ -20,12 +22,19 @@ pub(crate) enum Symbol {
 }
 
 /// Reads the notation.
-pub(crate) fn parse(text: &str) -> Result<Vec<Symbol>, String> {
+pub fn parse(text: &str) -> Result<Vec<Symbol>, String> {
     let mut symbols = Vec::new();
     let mut chars = text.chars().peekable();
+    let mut open = Vec::new();
     while let Some(next) = chars.next() {
         match next {
             ' ' | '\n' | '\t' => {}
+            '[' => open.push(symbols.len()),
+            ']' => {
+                let at: usize = open.pop().ok_or("`]` without `[`")?;
+                let length = u8::try_from(symbols.len() - at).map_err(|_| "more than 255 octets in `[ ]`")?;
+                symbols.insert(at, Symbol::Byte(length));
+            }
             '\'' => {
                 for text in chars.by_ref().take_while(|c| *c != '\'') {
                     push_bytes(&mut symbols, text.to_string().as_bytes());
@@ -49,11 +58,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Symbol>, String> {
             }
         }
     }
-    Ok(symbols)
+    if open.is_empty() { Ok(symbols) } else { Err("`[` without `]`".into()) }
 }
 
 /// The bytes to send, with captured ones filled in.
-pub(crate) fn fill(symbols: &[Symbol], captured: &[u8]) -> Result<Vec<u8>, String> {
+pub fn fill(symbols: &[Symbol], captured: &[u8]) -> Result<Vec<u8>, String> {
     symbols
         .iter()
         .map(|symbol| match symbol {
@@ -67,7 +76,7 @@ pub(crate) fn fill(symbols: &[Symbol], captured: &[u8]) -> Result<Vec<u8>, Strin
 }
 
 /// Compares bytes with a pattern; `Some` holds what the wildcards captured.
-pub(crate) fn matches(pattern: &[Symbol], found: &[u8]) -> Option<Vec<u8>> {
+pub fn matches(pattern: &[Symbol], found: &[u8]) -> Option<Vec<u8>> {
     let mut captured = Vec::new();
     let mut rest = found.iter();
     for symbol in pattern {
@@ -84,7 +93,7 @@ pub(crate) fn matches(pattern: &[Symbol], found: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// For messages: `20 02 00 00`, long ones shortened.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let shown: Vec<String> = bytes.iter().take(48).map(|byte| format!("{byte:02X}")).collect();
     let more = if bytes.len() > 48 { format!(" … {} bytes", bytes.len()) } else { String::new() };
     if bytes.is_empty() { "nothing".into() } else { format!("{}{more}", shown.join(" ")) }
@@ -162,7 +171,7 @@ fn text(value: &str) -> Vec<u8> {
 }
 
 /// An MQTT packet with its remaining length (MQTT §2.2.3).
-pub(crate) fn framed(first: u8, body: &[u8]) -> Vec<u8> {
+pub fn framed(first: u8, body: &[u8]) -> Vec<u8> {
     let mut packet = vec![first];
     let mut length = body.len();
     loop {
