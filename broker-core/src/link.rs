@@ -609,6 +609,15 @@ pub enum Notice {
         /// What happened.
         text: Box<str>,
     },
+    /// A device of a front-end came, went or moved; the front-end knows more of it than its link shows.
+    Device {
+        /// Whose.
+        name: Arc<str>,
+        /// Where it is.
+        remote: SocketAddr,
+        /// What happened.
+        text: Box<str>,
+    },
     /// An offline session's time is over.
     SessionExpired {
         /// Whose.

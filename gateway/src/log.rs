@@ -1,8 +1,8 @@
 //! Logging: one line an event, text or JSON, to standard error; safe against what peers put into names; repeats are
 //! counted instead of printed.
 use crate::config::{LogFormat, LogLevel};
-use broker_core::Instant;
 use broker_core::link::Notice;
+use broker_core::{Instant, SessionName};
 use std::io::{self, Write};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
@@ -106,17 +106,19 @@ pub(crate) enum Topic {
     TakenOver,
     Refused,
     Peer,
+    Device,
     SessionExpired,
     Connections,
     Panics,
 }
 
-const TOPICS: [(Topic, &str); 8] = [
+const TOPICS: [(Topic, &str); 9] = [
     (Topic::Attached, "client connected"),
     (Topic::Detached, "client gone"),
     (Topic::TakenOver, "session taken over"),
     (Topic::Refused, "client refused"),
     (Topic::Peer, "peer broke the protocol"),
+    (Topic::Device, "device came or went"),
     (Topic::SessionExpired, "session expired"),
     (Topic::Connections, "connection not accepted"),
     (Topic::Panics, "panic caught"),
@@ -179,6 +181,7 @@ impl Limiter {
             Notice::Detached { .. } => Topic::Detached,
             Notice::Refused { .. } => Topic::Refused,
             Notice::Peer { .. } => Topic::Peer,
+            Notice::Device { .. } => Topic::Device,
             Notice::SessionExpired { .. } => Topic::SessionExpired,
         };
         if is_own(notice) || !self.allows(topic, now) {
@@ -200,18 +203,25 @@ impl Limiter {
                 let name = name.as_deref().unwrap_or_default();
                 warn!(name = ?name, remote = %Shown(remote), why = ?text, "peer refused");
             }
+            Notice::Device { name, remote, text } => {
+                info!(name = ?name, remote = %remote, what = ?text, "device");
+            }
             Notice::SessionExpired { name } => debug!(name = ?name.as_str(), "session expired"),
         }
     }
 }
 
-/// A session of the gateway's own: nobody has come or gone.
+/// A session of the gateway's own: nobody has come or gone. A LwM2M device's registration is told by
+/// [`Notice::Device`]; its session is attached and left for other reasons too.
 fn is_own(notice: &Notice) -> bool {
     match notice {
-        Notice::Attached { name, .. } | Notice::Detached { name, .. } => name.is_own(),
+        Notice::Attached { name, .. } | Notice::Detached { name, .. } => {
+            name.is_own() || matches!(name, SessionName::Endpoint(_))
+        }
         Notice::TakenOver { .. }
         | Notice::Refused { .. }
         | Notice::Peer { .. }
+        | Notice::Device { .. }
         | Notice::SessionExpired { .. } => false,
     }
 }

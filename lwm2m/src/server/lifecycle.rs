@@ -7,6 +7,7 @@ use crate::device::{Device, EndReason};
 use crate::registration::Lifetime;
 use crate::value::Value;
 use broker_core::frontend::Actions;
+use broker_core::link::Notice;
 use broker_core::{Now, QoS};
 use serde_json::{Map, Value as Json, json, value::RawValue};
 
@@ -62,6 +63,7 @@ impl Lwm2mServer {
         if !device.announced {
             return;
         }
+        self.note_device(slot, reason.word(), out);
         let event = match reason {
             EndReason::Expired => "expired",
             EndReason::Deregistered | EndReason::Commanded | EndReason::Kicked | EndReason::Refused => {
@@ -73,6 +75,13 @@ impl Lwm2mServer {
         self.publish_event(slot, &event.to_string(), out);
         let status = json!({"status": "offline", "time": now.unix_ms, "reason": reason.word()});
         self.publish_status(slot, &status, out);
+    }
+
+    /// A log line.
+    pub(super) fn note_device(&self, slot: u32, text: &str, out: &mut Actions) {
+        let Some(device) = self.devices.get(slot) else { return };
+        let (name, remote) = (device.registration.endpoint.clone(), device.address.remote);
+        out.notices.push(Notice::Device { name, remote, text: text.into() });
     }
 
     /// EMQX's message, on its topic.

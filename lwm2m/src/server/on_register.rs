@@ -6,7 +6,7 @@ use super::{Lwm2mServer, location_path};
 use crate::catalog::Version;
 use crate::coap::{Code, IncomingRequest, Options, PeerKey, RequestId, Response};
 use crate::device::{Cause, Device, EndReason, Phase};
-use crate::limits::SERVICE_BUSY_RETRY_S;
+use crate::limits::{SERVICE_BUSY_RETRY_S, excerpt};
 use crate::registration::{
     Lifetime, Location, ObjectList, Parameters, Refusal, Registration, check_endpoint_name, default_lifetime,
 };
@@ -49,6 +49,26 @@ pub(super) fn busy_response() -> Response {
     Response::new(Code::SERVICE_UNAVAILABLE).with_options(options)
 }
 
+/// A log line for people who look for a device that does not come in.
+pub(super) fn note_refused(
+    request: &IncomingRequest<Address>,
+    what: &str,
+    response: &Response,
+    out: &mut Actions,
+) {
+    let name = request.options.query().find_map(|query| query.strip_prefix(b"ep="));
+    let why = String::from_utf8_lossy(&response.payload);
+    let text = match &*why {
+        "" => format!("{what} refused with {}", response.code),
+        why => format!("{what} refused with {}: {why}", response.code),
+    };
+    out.notices.push(Notice::Peer {
+        remote: Some(request.peer.remote),
+        name: name.map(|name| excerpt(&String::from_utf8_lossy(name)).into()),
+        text: text.into(),
+    });
+}
+
 impl Lwm2mServer {
     pub(super) fn on_register(&mut self, now: Now, request: IncomingRequest<Address>, out: &mut Actions) {
         let registration = match self.read_register(now, &request) {
@@ -63,6 +83,7 @@ impl Lwm2mServer {
                     Code::SERVICE_UNAVAILABLE => self.counters.registers_limited += 1,
                     _ => self.counters.registers_refused += 1, // 4.xx
                 }
+                note_refused(&request, "registration", &response, out);
                 return self.respond(now, request.id, response);
             }
         };
@@ -272,6 +293,7 @@ impl Lwm2mServer {
         self.respond(now, request, response);
         self.settle(now, slot, out);
         self.announce_registered(now, slot, out);
+        self.note_device(slot, "registered", out);
         self.resume(slot, out);
         self.plan_observations(slot);
         self.issue_observation(now, slot, out);

@@ -1,5 +1,5 @@
 //! Update: POST `/rd/<location>` (1.1.1 Core §6.2.2, Transport §6.4.3).
-use super::on_register::refusal_response;
+use super::on_register::{note_refused, refusal_response};
 use super::{Config, Lwm2mServer, NewAddress};
 use crate::coap::{Code, IncomingRequest, RequestId, Response};
 use crate::device::{Cause, Phase};
@@ -31,13 +31,17 @@ impl Lwm2mServer {
         });
         let Some(slot) = slot else {
             self.counters.updates_refused += 1;
-            return self.respond(now, request.id, Response::new(Code::NOT_FOUND));
+            let response = Response::new(Code::NOT_FOUND);
+            note_refused(&request, "update of an unknown registration", &response, out);
+            return self.respond(now, request.id, response);
         };
         let (parameters, objects) = match read_update(&request, &self.config, &self.limits) {
             Ok(read) => read,
             Err(refusal) => {
                 self.counters.updates_refused += 1;
-                return self.respond(now, request.id, refusal_response(refusal));
+                let response = refusal_response(refusal);
+                note_refused(&request, "update", &response, out);
+                return self.respond(now, request.id, response);
             }
         };
         let with_links = objects.is_some();
@@ -46,6 +50,7 @@ impl Lwm2mServer {
             self.counters.moved += 1;
             self.restart_jobs(now, slot, out);
             self.move_device(slot, request.peer);
+            self.note_device(slot, "moved to this address", out);
         }
         let Some(device) = self.devices.get_mut(slot) else { return };
         device.validated |= request.validated;

@@ -134,6 +134,12 @@ impl Lwm2mServer {
             };
         }
         match operation {
+            // It was about the observation, and some devices send no value back.
+            Operation::CancelObserve { .. } | Operation::CancelObserveComposite { .. }
+                if response.payload.is_empty() =>
+            {
+                Outcome::new(Code::CONTENT)
+            }
             Operation::Read { .. }
             | Operation::Observe { .. }
             | Operation::CancelObserve { .. }

@@ -83,6 +83,21 @@ fn the_device_hears_of_a_cancel_when_the_last_asker_goes() {
 }
 
 #[test]
+fn a_cancel_that_is_answered_without_a_value_has_worked() {
+    let (mut world, mut device) = registered(Config::default(), "</3/0>");
+    observe(&mut world, &mut device, "lwm2m/m1/dn", OBSERVE_B);
+    world.heard();
+    world.publish("lwm2m/m1/dn", r#"{"reqID":11,"msgType":"cancel-observe","data":{"path":"/3/0/9"}}"#);
+    device.serve(&mut world, |_| Does::Answer(Reply::content(112, "")));
+    assert_eq!(
+        world.on("lwm2m/m1/up/resp"),
+        [
+            r#"{"reqID":11,"msgType":"cancel-observe","data":{"reqPath":"/3/0/9","code":"2.05","codeMsg":"content"}}"#
+        ]
+    );
+}
+
+#[test]
 fn observations_are_issued_again_after_a_register_and_keep_their_ids() {
     let (mut world, mut device) = registered(Config::default(), "</3/0>");
     observe(&mut world, &mut device, "lwm2m/m1/dn", OBSERVE_B);

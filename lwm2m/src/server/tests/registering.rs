@@ -241,3 +241,28 @@ fn a_device_that_comes_back_after_deregistering_starts_anew() {
     let mut restarted = world.restarted(Config::default());
     assert_eq!(device.update(&mut restarted, &[], "").code(), "2.04");
 }
+
+#[test]
+fn who_is_refused_and_who_comes_and_goes_is_in_the_log() {
+    let mut world = World::new();
+    let mut device = Device::new(56830);
+    device.ask(&mut world, RequestType::Post, "/rd", &["ep=m\u{1}1", "lwm2m=1.0"], b"</3/0>");
+    device.ask(&mut world, RequestType::Post, "/rd", &["ep=m1", "lwm2m=1.0.0"], b"</3/0>");
+    device.ask(&mut world, RequestType::Post, "/rd/0000000000", &[], b"");
+    let lines = std::mem::take(&mut world.notices);
+    assert!(lines[0].starts_with("m\u{fffd}1 registration refused with 4.00: ep"), "{lines:?}");
+    assert!(lines[1].starts_with("m1 registration refused with 4.00: lwm2m"), "{lines:?}");
+    assert_eq!(lines[2..], ["- update of an unknown registration refused with 4.04"]);
+    device.register(&mut world, &["ep=m1", "lt=60"], "</3/0>");
+    device.at = address(56831);
+    device.update(&mut world, &[], "");
+    device.deregister(&mut world);
+    assert_eq!(
+        world.notices,
+        [
+            "m1 registered 192.0.2.7:56830",
+            "m1 moved to this address 192.0.2.7:56831",
+            "m1 deregistered 192.0.2.7:56831"
+        ]
+    );
+}

@@ -3,7 +3,7 @@ use crate::catalog::Catalog;
 use crate::server::{Config, Lwm2mServer};
 use broker_core::frontend::{Actions, Address, Frontend, ListenerId, Peer};
 use broker_core::link::{
-    Connect, ConnectWill, Credentials, Delivery, FrontendId, Protocol, SubscribeFilter, TakeoverWill,
+    Connect, ConnectWill, Credentials, Delivery, FrontendId, Notice, Protocol, SubscribeFilter, TakeoverWill,
 };
 use broker_core::topic::TopicFilter;
 use broker_core::{
@@ -138,6 +138,8 @@ pub(super) struct World {
     actions: Actions,
     effects: Effects,
     heard: Vec<Heard>,
+    /// The log lines of the server: name, text.
+    pub(super) notices: Vec<String>,
     inboxes: HashMap<SocketAddr, VecDeque<Seen>>,
     next_packet: u16,
 }
@@ -172,6 +174,18 @@ fn connect(name: SessionName) -> ToBroker {
     }))
 }
 
+fn log_line(notice: &Notice) -> String {
+    match notice {
+        Notice::Peer { name, text, .. } => format!("{} {text}", name.as_deref().unwrap_or("-")),
+        Notice::Device { name, remote, text } => format!("{name} {text} {remote}"),
+        Notice::TakenOver { .. }
+        | Notice::Attached { .. }
+        | Notice::Detached { .. }
+        | Notice::Refused { .. }
+        | Notice::SessionExpired { .. } => panic!("a front-end says nothing of the broker's: {notice:?}"),
+    }
+}
+
 impl World {
     pub(super) fn new() -> World {
         World::with(Config::default())
@@ -200,6 +214,7 @@ impl World {
             actions: Actions::default(),
             effects: Effects::default(),
             heard: Vec::new(),
+            notices: Vec::new(),
             inboxes: HashMap::new(),
             next_packet: 1,
         };
@@ -227,7 +242,7 @@ impl World {
             }
             self.actions.datagrams.clear();
             self.actions.wire.clear();
-            self.actions.notices.clear();
+            self.notices.extend(self.actions.notices.drain(..).map(|notice| log_line(&notice)));
             let requests = std::mem::take(&mut self.actions.requests);
             for (link, request) in requests {
                 self.broker.handle(self.now, link, request, &mut self.effects);
