@@ -53,6 +53,18 @@ pub(super) fn read(asker: Asker, fields: &Fields, type_of: TypeOf<'_>) -> Result
     }
 }
 
+/// A value in hex: bytes as they are to be stored, so only for types that are bytes.
+fn hex(text: &str, data_type: Option<DataType>) -> Result<Value, String> {
+    let value = Value::from_hex(text).map_err(|error| error.to_string())?;
+    match (data_type, value) {
+        (None | Some(DataType::Opaque), value) => Ok(value),
+        (Some(DataType::String), Value::Opaque(bytes)) => String::from_utf8(bytes.to_vec())
+            .map(Value::String)
+            .map_err(|_| "the hex of a String is not UTF-8".to_owned()),
+        (Some(other), _) => Err(format!("hex is for Opaque and String, this is {other}")),
+    }
+}
+
 /// `ttl`, or EMQX's `mheaders.ttl`.
 fn ttl(fields: &Fields) -> Result<Option<u64>, String> {
     if let Some(ttl) = seconds("ttl", &fields.json("ttl"), 0)? {
@@ -209,13 +221,17 @@ impl Data<'_> {
             })?),
             Some(_) => return Err(format!("{at}{path}: type is not a text")),
         };
+        let known = type_at(path, given, self.type_of);
         if self.hex {
             let text = value.as_str().ok_or_else(|| format!("{at}{path}: a hex value is a text"))?;
-            let value = Value::from_hex(text).map_err(|error| format!("{at}{path}: {error}"))?;
-            return Ok(Entry::new(path, value));
+            return Ok(Entry::new(path, hex(text, known).map_err(|reason| format!("{at}{path}: {reason}"))?));
         }
-        let value = Value::from_json(value, type_at(path, given, self.type_of))
-            .map_err(|error| format!("{at}{path}: {error}"))?;
+        // The catalog's type wins where the value converts, else the asker's own: devices differ from catalogs.
+        let read = Value::from_json(value, known).or_else(|error| match given {
+            Some(_) if given != known => Value::from_json(value, given).map_err(|_| error),
+            Some(_) | None => Err(error),
+        });
+        let value = read.map_err(|error| format!("{at}{path}: {error}"))?;
         Ok(Entry::new(path, value))
     }
 

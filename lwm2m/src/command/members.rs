@@ -201,11 +201,9 @@ pub(super) fn create(
             Ok(Operation::Create { object, instance: None, entries: values(relative)? })
         }
         (1, false) => {
+            // Several instances may be made at once (LwM2M 1.0 §5.4.7): the values say which.
             let entries = values(base)?;
             let instance = entries.first().and_then(|entry| entry.path.instance_id());
-            if entries.iter().any(|entry| entry.path.instance_id() != instance) {
-                return Err("one Create makes one instance: the paths name several".into());
-            }
             Ok(Operation::Create { object, instance, entries })
         }
         (2, false) => Ok(Operation::Create { object, instance: base.instance_id(), entries: values(base)? }),

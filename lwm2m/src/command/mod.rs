@@ -109,11 +109,11 @@ pub enum Operation {
         /// Argument text, possibly empty (LwM2M 1.0 §5.4.5).
         arguments: String,
     },
-    /// Make an object instance.
+    /// Make an object instance, or several.
     Create {
         /// Of which object.
         object: ObjectPath,
-        /// Its id; `None` leaves the choice to the device.
+        /// The id of the first; `None` leaves the choice to the device.
         instance: Option<u16>,
         /// Values, absolute; below instance 0 when the device chooses.
         entries: Vec<Entry>,

@@ -549,10 +549,6 @@ fn reasons_name_the_member_and_the_fault() {
             b("create", r#"{"basePath":"/3/0/1"}"#),
             "basePath /3/0/1: Create takes an object, or an instance of one",
         ),
-        (
-            b("create", r#"{"basePath":"/3","content":[{"path":"0/1","value":1},{"path":"1/1","value":1}]}"#),
-            "one Create makes one instance: the paths name several",
-        ),
         (b("read-composite", r#"{"paths":[]}"#), "paths has 0 paths: 1 to 4096 are possible"),
         (
             b("firmware", r#"{"file":"../passwd"}"#),

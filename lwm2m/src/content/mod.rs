@@ -78,16 +78,10 @@ impl Context<'_> {
         self.model.data_type(path.object_id()?, path.resource_id()?)
     }
 
-    /// The value in the model's type, for a writer: one that does not convert is an error.
+    /// The value in the model's type, for a writer; in its own where it does not convert. (Commands were checked
+    /// when they were read: only who names a type may differ from the model.)
     fn typed(&self, entry: &Entry) -> Result<Value, ContentError> {
-        match self.data_type(entry.path) {
-            Some(data_type) => entry
-                .value
-                .clone()
-                .into_type(data_type)
-                .map_err(|error| ContentError::Value { path: entry.path, error }),
-            None => Ok(entry.value.clone()),
-        }
+        Ok(entry.value.clone().read_as(self.data_type(entry.path)))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{ContentError, ContentFormat, Context, Entry, Unfit, check_single_base, single};
 use crate::path::ObjectPath;
-use crate::value::{DataType, Value, ValueError};
+use crate::value::{DataType, Value, ValueError, base64};
 
 /// The value of `base`. Without a model it is a String.
 pub fn decode(base: ObjectPath, bytes: &[u8], cx: &Context<'_>) -> Result<Vec<Entry>, ContentError> {
@@ -19,7 +19,16 @@ pub fn decode(base: ObjectPath, bytes: &[u8], cx: &Context<'_>) -> Result<Vec<En
     {
         return Err(ContentError::Value { path: base, error: ValueError::length(data_type, 0) });
     }
-    Ok(vec![Entry::new(base, Value::String(text.to_owned()).read_as(data_type))])
+    let value = match data_type {
+        // Interpretation: text that is not base 64 to the letter is the value itself; some devices send that.
+        Some(DataType::Opaque) => {
+            let padded = Some(text.trim()).filter(|text| text.len().is_multiple_of(4));
+            let decoded = padded.and_then(base64::decode).unwrap_or_else(|| bytes.to_vec());
+            Value::Opaque(decoded.into())
+        }
+        _ => Value::String(text.to_owned()).read_as(data_type),
+    };
+    Ok(vec![Entry::new(base, value)])
 }
 
 /// The text of the one entry, which must be `base`.

@@ -11,6 +11,8 @@
 //! bytes); odd lengths are read sign-extended.
 #![deny(clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::{ContentError, ContentFormat, Context, Entry, Unfit, in_order};
@@ -225,7 +227,8 @@ fn unsigned(bytes: &[u8]) -> Option<u64> {
 /// without wrapper (so a Create without id too), a multiple resource one 10 record, a resource instance one
 /// 01 record. No entries for a resource is an empty multiple resource.
 pub fn encode(base: ObjectPath, entries: &[Entry], cx: &Context<'_>) -> Result<Vec<u8>, ContentError> {
-    let sorted = in_order(base, entries)?;
+    in_order(base, entries)?;
+    let sorted = in_groups(entries);
     let mut out = Vec::new();
     match base.depth() {
         0 => return Err(ContentError::Unfit { format: ContentFormat::Tlv, why: Unfit::OneObject }),
@@ -240,6 +243,20 @@ pub fn encode(base: ObjectPath, entries: &[Entry], cx: &Context<'_>) -> Result<V
         _ => out = resource_instances(&sorted, cx)?, // depth 4, the last
     }
     Ok(out)
+}
+
+/// The order given, with what belongs to one instance and to one resource brought together at its first.
+fn in_groups(entries: &[Entry]) -> Vec<&Entry> {
+    let mut first = BTreeMap::new();
+    for (place, entry) in entries.iter().enumerate() {
+        for depth in [2, 3] {
+            first.entry(entry.path.ancestor(depth)).or_insert(place);
+        }
+    }
+    let place = |entry: &Entry, depth| first.get(&entry.path.ancestor(depth)).copied();
+    let mut grouped: Vec<&Entry> = entries.iter().collect();
+    grouped.sort_by_key(|entry| (place(entry, 2), place(entry, 3)));
+    grouped
 }
 
 /// The records of one instance's resources.

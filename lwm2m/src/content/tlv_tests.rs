@@ -267,13 +267,25 @@ fn resource_instances_are_read_at_their_own_path_too() {
 }
 
 #[test]
-fn values_of_writers_are_turned_into_the_catalog_type() {
+fn values_of_writers_are_turned_into_the_catalog_type_where_they_convert() {
     let cx = context(&DEVICE);
     let written = [Entry::new(path("/3/0/13"), text("12345"))];
     assert_eq!(encode(path("/3/0/13"), &written, &cx).unwrap(), hex("C20D3039"));
-    let wrong = [Entry::new(path("/3/0/13"), text("noon"))];
-    let error = encode(path("/3/0/13"), &wrong, &cx).unwrap_err();
-    assert_eq!(error.to_string(), "/3/0/13: \"noon\" is not a Time");
+    let own = [Entry::new(path("/3/0/13"), text("noon"))];
+    assert_eq!(encode(path("/3/0/13"), &own, &cx).unwrap(), hex("C40D6E6F6F6E"));
+}
+
+/// EMQX's own clients look at the bytes.
+#[test]
+fn records_stand_in_the_order_given_with_those_of_one_resource_together() {
+    let cx = context(&DEVICE);
+    let entry = |at: &str, value: i64| Entry::new(path(at), Value::Integer(value));
+    let entries = [entry("/3/0/13", 1), entry("/3/0/7/1", 2), entry("/3/0/9", 3), entry("/3/0/7/0", 4)];
+    assert_eq!(encode(path("/3/0"), &entries, &cx).unwrap(), hex("C10D01 8607 410102 410004 C10903"));
+    let entries = [entry("/2/1/0", 1), entry("/2/0/0", 2), entry("/2/1/1", 3)];
+    assert_eq!(encode(path("/2"), &entries, &cx).unwrap(), hex("0601 C10001 C10103 0300 C10002"));
+    let twice = [entry("/3/0/13", 1), entry("/3/0/13", 2)];
+    assert!(encode(path("/3/0"), &twice, &cx).is_err());
 }
 
 #[test]

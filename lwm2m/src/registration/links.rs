@@ -48,14 +48,18 @@ impl ObjectList {
         }
         let formats = root_link.map(link::Link::content_formats).unwrap_or_default();
         let mut links: Vec<ObjectLink> = Vec::with_capacity(read.len());
+        let mut elsewhere = false;
         for link in &read {
             match link.place(root) {
                 Ok(link::Target::Object(path)) => add(&mut links, path, link),
-                Ok(link::Target::Root | link::Target::Other) => {}
+                // Interpretation: objects below a path that no root link names are a list, though not one of ours
+                // can be reached by it (EMQX case07_register_alternate_path_01).
+                Ok(link::Target::Other) => elsewhere |= ends_in_a_number(link.target()),
+                Ok(link::Target::Root) => {}
                 Err(_) => return Err(Refusal::BadRequest("a link is no object path")),
             }
         }
-        if links.is_empty() {
+        if links.is_empty() && !elsewhere {
             return Err(Refusal::BadRequest("the object list is empty"));
         }
         Ok(ObjectList {
@@ -80,6 +84,12 @@ impl ObjectList {
         let taken = |id: &u16| object.child(*id).is_ok_and(|path| self.links.iter().any(|l| l.path == path));
         (0..u16::MAX).find(|id| !taken(id)).unwrap_or(0)
     }
+}
+
+/// Whether a target looks like an object or instance below some path.
+fn ends_in_a_number(target: &str) -> bool {
+    let last = target.rsplit('/').next().unwrap_or_default();
+    !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Adds an object or instance. Security and OSCORE objects are never listed (1.1.1 Core §6.2.1); what lies below an

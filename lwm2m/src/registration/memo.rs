@@ -97,6 +97,7 @@ impl Memo {
 impl Registration {
     fn write(&self, w: &mut Writer) {
         write_version(w, self.version);
+        w.u8(u8::from(self.version_is_short));
         w.u32(match self.lifetime {
             Lifetime::Seconds(seconds) => seconds,
             Lifetime::Infinite => 0,
@@ -124,6 +125,7 @@ impl Registration {
         Some(Registration {
             endpoint,
             version: read_version(r)?,
+            version_is_short: r.bool()?,
             lifetime: match r.u32()? {
                 0 => Lifetime::Infinite,
                 seconds => Lifetime::Seconds(seconds),

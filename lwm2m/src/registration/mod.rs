@@ -102,6 +102,8 @@ pub struct Registration {
     pub endpoint: Arc<str>,
     /// LwM2M 1.0 to 1.2.
     pub version: Version,
+    /// It said "1" for 1.0; EMQX's events show what was sent.
+    pub version_is_short: bool,
     /// Its lifetime, within our bounds.
     pub lifetime: Lifetime,
     /// The lifetime in seconds that it asked for, as events show it.

@@ -15,6 +15,8 @@ pub struct Parameters {
     pub lifetime: Option<(Lifetime, u64)>,
     /// `lwm2m`, one that we speak.
     pub version: Option<Version>,
+    /// It was "1", without a minor number.
+    pub version_is_short: bool,
     /// `b`.
     pub binding: Option<Box<str>>,
     /// `Q` was there.
@@ -81,7 +83,10 @@ impl Parameters {
         match name {
             "ep" => self.endpoint = Some(value.into()),
             "lt" => self.lifetime = Some(lifetime(value, rule)?),
-            "lwm2m" => self.version = Some(version(value)?),
+            "lwm2m" => {
+                self.version = Some(version(value)?);
+                self.version_is_short = !value.contains('.');
+            }
             "b" => {
                 if value.len() > 8 || !value.bytes().all(|letter| letter.is_ascii_uppercase()) {
                     return Err(Refusal::BadRequest("b: letters of U M H T S N Q"));

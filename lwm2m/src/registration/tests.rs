@@ -241,6 +241,7 @@ fn full() -> Memo {
         registration: Registration {
             endpoint: Arc::from("m1"),
             version: Version::V1_2,
+            version_is_short: true,
             lifetime: Lifetime::Seconds(300),
             lifetime_asked: 300,
             binding: Some("UQ".into()),

@@ -58,6 +58,9 @@ impl Lwm2mServer {
             return false;
         }
         let slot = self.devices.by_name(&endpoint);
+        if slot.is_none() && self.config.transparent {
+            return false; // whoever has the endpoint answers, also what cannot be read
+        }
         let command = match self.read_command(slot, channel, message.payload()) {
             Ok(command) => command,
             Err(answer) => {
@@ -67,7 +70,6 @@ impl Lwm2mServer {
         };
         match slot {
             Some(slot) => self.accept_command(now, slot, command, message, delivery.packet_id, out),
-            None if self.config.transparent => false,
             None => {
                 let answer = Answer::not_registered(command.asker, "no such endpoint is registered");
                 self.refuse_command(&endpoint, &answer, out);

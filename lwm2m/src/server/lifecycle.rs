@@ -11,14 +11,22 @@ use broker_core::link::Notice;
 use broker_core::{Now, QoS};
 use serde_json::{Map, Value as Json, json, value::RawValue};
 
-/// EMQX's `data` of register and update: `lt` as asked for, unknown parameters as further members.
+/// EMQX's `data` of register and update: `lt` as asked for, `lwm2m` and `b` as sent, unknown parameters as further
+/// members.
 fn emqx_data(device: &Device) -> Map<String, Json> {
     let registration = &device.registration;
     let mut data = Map::new();
     data.insert("ep".into(), Json::from(&*registration.endpoint));
     data.insert("lt".into(), Json::from(registration.lifetime_asked));
-    data.insert("lwm2m".into(), Json::from(registration.version.to_string()));
-    data.insert("b".into(), Json::from(registration.binding()));
+    let version = if registration.version_is_short {
+        registration.version.major.to_string()
+    } else {
+        registration.version.to_string()
+    };
+    data.insert("lwm2m".into(), Json::from(version));
+    if let Some(binding) = &registration.binding {
+        data.insert("b".into(), Json::from(&**binding));
+    }
     if let Some(sms) = &registration.sms {
         data.insert("sms".into(), Json::from(&**sms));
     }

@@ -125,6 +125,7 @@ impl Lwm2mServer {
         Ok(Registration {
             endpoint,
             version,
+            version_is_short: parameters.version_is_short,
             lifetime,
             lifetime_asked,
             binding: parameters.binding,

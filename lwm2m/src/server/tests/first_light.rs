@@ -93,7 +93,7 @@ fn update_and_deregister_answer_at_the_location_only() {
     assert_eq!(
         world.on("lwm2m/m1/up/resp"),
         [
-            r#"{"msgType":"update","data":{"ep":"m1","lt":600,"lwm2m":"1.1","b":"U","alternatePath":"/","objectList":["/1/0","/3/0"]}}"#
+            r#"{"msgType":"update","data":{"ep":"m1","lt":600,"lwm2m":"1.1","alternatePath":"/","objectList":["/1/0","/3/0"]}}"#
         ]
     );
     let other = device.ask(&mut world, RequestType::Delete, "/rd/m1", &[], b"");

@@ -1,5 +1,7 @@
 //! Scenarios in virtual time: scripted devices over CoAP's wire bytes, the real broker, an MQTT client that hears all.
+mod contract;
 mod devices;
+mod emqx;
 mod firmware;
 mod first_light;
 mod hostile;

@@ -99,6 +99,7 @@ pub(super) struct Reply {
     pub(super) payload: Vec<u8>,
     pub(super) location: Vec<&'static str>,
     pub(super) block1: Option<u32>,
+    pub(super) block2: Option<u32>,
 }
 
 impl Reply {
@@ -192,7 +193,12 @@ impl World {
     }
 
     pub(super) fn with(config: Config) -> World {
-        let mut broker = Broker::new(broker_core::Limits::default(), 7);
+        World::with_limits(config, broker_core::Limits::default())
+    }
+
+    /// With limits of the broker.
+    pub(super) fn with_limits(config: Config, limits: broker_core::Limits) -> World {
+        let mut broker = Broker::new(limits, 7);
         broker.set_recording(true);
         World::around(broker, config, Vec::new())
     }
@@ -352,6 +358,17 @@ impl World {
         self.settle();
     }
 
+    /// A link of the server's, as the broker sees them.
+    pub(super) fn lwm2m_link(&self) -> LinkId {
+        LinkId { slot: 0, generation: 0, frontend: FrontendId::Lwm2m, worker: 0 }
+    }
+
+    /// An event for the server that the broker did not make.
+    pub(super) fn event(&mut self, link: LinkId, event: FromBroker) {
+        self.server.handle_event(self.now, link, event, &mut self.actions);
+        self.settle();
+    }
+
     /// Datagrams for a device, taken.
     pub(super) fn inbox(&mut self, at: Address) -> Vec<Seen> {
         self.inboxes.remove(&at.remote).map(Vec::from).unwrap_or_default()
@@ -484,13 +501,40 @@ impl Device {
 
     /// A notification under the token of an Observe request.
     pub(super) fn notify(&mut self, world: &mut World, token: &[u8], reply: &Reply) -> Vec<Seen> {
+        self.say(world, MessageType::NonConfirmable, token, reply)
+    }
+
+    /// The same as a Confirmable message.
+    pub(super) fn notify_confirmably(&mut self, world: &mut World, token: &[u8], reply: &Reply) -> Vec<Seen> {
+        self.say(world, MessageType::Confirmable, token, reply)
+    }
+
+    /// A separate response.
+    pub(super) fn separate(
+        &mut self,
+        world: &mut World,
+        asked: &Seen,
+        reply: &Reply,
+        confirmable: bool,
+    ) -> Vec<Seen> {
+        let kind = if confirmable { MessageType::Confirmable } else { MessageType::NonConfirmable };
+        let token = asked.packet.get_token().to_vec();
+        self.say(world, kind, &token, reply)
+    }
+
+    fn say(&mut self, world: &mut World, kind: MessageType, token: &[u8], reply: &Reply) -> Vec<Seen> {
         self.mid += 1;
         let mut packet = Packet::new();
         packet.header.message_id = self.mid;
-        packet.header.set_type(MessageType::NonConfirmable);
+        packet.header.set_type(kind);
         fill(&mut packet, token.to_vec(), reply);
         world.datagram(self.at, &packet.to_bytes().unwrap());
         world.inbox(self.at)
+    }
+
+    /// A request that never was.
+    pub(super) fn asked_of_nobody(&mut self) -> Seen {
+        Seen { packet: self.packet(RequestType::Get, "/3/0/0", &[], b"") }
     }
 }
 
@@ -505,6 +549,9 @@ fn fill(packet: &mut Packet, token: Vec<u8>, reply: &Reply) {
     }
     if let Some(format) = reply.format {
         packet.add_option(CoapOption::ContentFormat, short(u32::from(format)));
+    }
+    if let Some(block) = reply.block2 {
+        packet.add_option(CoapOption::Block2, short(block));
     }
     if let Some(block) = reply.block1 {
         packet.add_option(CoapOption::Block1, short(block));
