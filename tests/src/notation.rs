@@ -2,7 +2,7 @@
 //!
 //! Tokens, with or without blanks between them: `10 0E 004D` hex digits in pairs; `61*1022` one byte many times;
 //! `'MQTT'` text; `@connect(id)` a well-formed packet; `[ … ]` the octets between with their number, one octet, before
-//! them; in a `send`, `$0` … `$9` the bytes that the last `recv` on the connection met at its wildcards; in a `recv`,
+//! them; `< … >` the same with a number that counts itself, as MQTT-SN's Length does; in a `send`, `$0` … `$9` the bytes that the last `recv` with wildcards met there on the connection; in a `recv`,
 //! `??` any byte, and a final `...` any bytes.
 
 use std::iter::Peekable;
@@ -29,10 +29,11 @@ pub fn parse(text: &str) -> Result<Vec<Symbol>, String> {
     while let Some(next) = chars.next() {
         match next {
             ' ' | '\n' | '\t' => {}
-            '[' => open.push(symbols.len()),
-            ']' => {
-                let at: usize = open.pop().ok_or("`]` without `[`")?;
-                let length = u8::try_from(symbols.len() - at).map_err(|_| "more than 255 octets in `[ ]`")?;
+            '[' | '<' => open.push(symbols.len()),
+            ']' | '>' => {
+                let at: usize = open.pop().ok_or("a bracket is closed that was not opened")?;
+                let length = symbols.len() - at + usize::from(next == '>');
+                let length = u8::try_from(length).map_err(|_| "more than 255 octets in brackets")?;
                 symbols.insert(at, Symbol::Byte(length));
             }
             '\'' => {
@@ -58,7 +59,7 @@ pub fn parse(text: &str) -> Result<Vec<Symbol>, String> {
             }
         }
     }
-    if open.is_empty() { Ok(symbols) } else { Err("`[` without `]`".into()) }
+    if open.is_empty() { Ok(symbols) } else { Err("a bracket stays open".into()) }
 }
 
 /// The bytes to send, with captured ones filled in.

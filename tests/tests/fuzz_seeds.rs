@@ -5,21 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use turnstone_tests::fuzz::{TARGETS, Target};
-use turnstone_tests::notation::{fill, hex, parse};
+use turnstone_tests::fuzz::{TARGETS, Target, mutate, seeds};
+use turnstone_tests::notation::hex;
 use turnstone_tests::sim::rng::{Rng, seed};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
-}
-
-/// The seeds of a target: one a line, in the notation of the hostile inputs; lines with `#` in front are comments.
-fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let path = folder().join("seeds").join(format!("{target}.txt"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let read = |line: &str| parse(line).and_then(|symbols| fill(&symbols, &[]));
-    lines.map(|line| read(line).unwrap_or_else(|error| panic!("{target}, {line}: {error}"))).collect()
 }
 
 /// Says which input it was when a target panics.
@@ -70,45 +61,17 @@ fn no_mutation_of_a_seed_brings_its_target_down() {
     let mutations = std::env::var("TURNSTONE_MUTATIONS").ok().and_then(|text| text.parse().ok());
     let first = seed(0x5EED);
     for target in TARGETS {
-        let seeds = seeds(target.0);
+        let kept = seeds(target.0);
         for number in 0..mutations.unwrap_or(MUTATIONS) {
             let mut rng = Rng::new(first.wrapping_add(number));
-            let mut bytes = rng.pick(&seeds).clone();
+            let mut bytes = rng.pick(&kept).clone();
             if rng.percent(40) {
-                bytes.extend(rng.pick(&seeds));
+                bytes.extend(rng.pick(&kept));
             }
             for _ in 0..=rng.below(6) {
                 mutate(&mut rng, &mut bytes);
             }
             play(target, &bytes);
-        }
-    }
-}
-
-fn mutate(rng: &mut Rng, bytes: &mut Vec<u8>) {
-    let at = usize::try_from(rng.below(bytes.len() as u64 + 1)).expect("a length");
-    let octet = u8::try_from(rng.below(256)).expect("an octet");
-    match rng.below(8) {
-        0 => bytes.truncate(at),
-        1 => bytes.insert(at, octet),
-        2 => {
-            let end = bytes.len().min(at + usize::from(octet % 16));
-            bytes.drain(at..end);
-        }
-        3 => {
-            let end = bytes.len().min(at + usize::from(octet % 16));
-            let copy = bytes[at..end].to_vec();
-            bytes.extend(copy);
-        }
-        4 => {
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte = *rng.pick(&[0x00, 0x01, 0x02, 0x7F, 0x80, 0xFE, 0xFF]);
-            }
-        }
-        _ => {
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte ^= 1 << (octet % 8);
-            }
         }
     }
 }

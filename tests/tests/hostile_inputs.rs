@@ -57,6 +57,21 @@ fn meaningless_mqtt_sn_datagrams_are_dropped_or_refused() {
 }
 
 #[test]
+fn mqtt_sn_peers_that_mean_no_good_harm_nobody() {
+    play_file("sn_session.toml");
+}
+
+#[test]
+fn who_acknowledges_nothing_is_no_target_of_a_reflection() {
+    play_file("sn_guard.toml");
+}
+
+#[test]
+fn encapsulation_is_believed_from_forwarders_only() {
+    play_file("sn_forwarder.toml");
+}
+
+#[test]
 fn broken_coap_messages_are_dropped_or_reset() {
     play_file("coap_message.toml");
 }

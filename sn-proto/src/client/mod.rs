@@ -69,6 +69,8 @@ pub(crate) struct Client {
     pub(crate) sleep: u16,
     /// MsgId of the last REGISTER, or where to begin.
     pub(crate) next_msg_id: u16,
+    /// Copies of its CONNECT that came before the broker's answer: each gets its CONNACK (§6.13).
+    pub(crate) copies: u8,
     pub(crate) state: State,
     /// What an answer to Connect or Resume is for.
     pub(crate) intent: Intent,
@@ -108,6 +110,7 @@ impl Client {
             keep_alive: 0,
             sleep: 0,
             next_msg_id: 0,
+            copies: 0,
             state,
             intent: Intent::Connect,
             linked: false,

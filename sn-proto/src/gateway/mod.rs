@@ -208,6 +208,13 @@ impl SnGateway {
         }
     }
 
+    /// A request in the will handshake of a client without a session: it takes itself for connected.
+    fn abandon_handshake(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        self.counters.handshakes_abandoned += 1;
+        self.forget(slot);
+        self.disconnect_stranger(turn);
+    }
+
     /// A message of a client that has an entry: notes the sign of life, and that a CONNECT is old news.
     fn note_heard(&mut self, slot: u32, message: &Message<'_>, turn: &mut Turn<'_>) {
         let Some(client) = self.clients.get_mut(slot) else { return };
@@ -302,11 +309,7 @@ impl SnGateway {
                 self.counters.out_of_place += 1;
                 self.disconnect_stranger(turn);
             }
-            (Rule::Abort, Some(slot)) => {
-                self.counters.handshakes_abandoned += 1;
-                self.forget(slot);
-                self.disconnect_stranger(turn);
-            }
+            (Rule::Abort, Some(slot)) => self.abandon_handshake(slot, turn),
             (Rule::Abort, None) => self.counters.out_of_place += 1,
         }
     }

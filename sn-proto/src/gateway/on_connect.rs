@@ -27,7 +27,7 @@ impl SnGateway {
         let here = slot.and_then(|slot| Some((slot, self.clients.get(slot)?)));
         match here {
             Some((slot, client)) if *client.name == *name => match client.state {
-                State::Connecting => {} // the answer is under way
+                State::Connecting => self.count_copy(slot, &connect),
                 State::Handshake => self.begin_handshake(slot, turn, &connect),
                 State::Active => self.connect_again(slot, turn, &connect),
                 State::Asleep | State::Awake => self.connect_from_sleep(slot, turn, &connect),
@@ -123,6 +123,14 @@ impl SnGateway {
         slot
     }
 
+    /// CONNECT of a client whose first one the broker has not answered. With other flags it is no copy: the client
+    /// will say it again.
+    fn count_copy(&mut self, slot: u32, connect: &Connect<'_>) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let same = client.intent == Intent::Connect && client.clean == connect.clean_session && !connect.will;
+        client.copies = client.copies.saturating_add(u8::from(same));
+    }
+
     /// CONNECT of a client that is active at this very address.
     fn connect_again(&mut self, slot: u32, turn: &mut Turn<'_>, connect: &Connect<'_>) {
         if connect.will {
@@ -159,6 +167,7 @@ impl SnGateway {
             return self.attach_anew(slot, true, connect.duration, ConnectWill::None, turn.now, turn.out);
         }
         client.keep_alive = connect.duration;
+        client.clean = connect.clean_session; // so that a copy of this CONNECT is known for one
         client.prompted = false;
         self.end_sleep_without_will(slot, connect.clean_session, turn.now, turn.out);
     }
@@ -180,6 +189,7 @@ impl SnGateway {
             return self.tell(slot, Message::WillTopicReq, out);
         }
         client.keep_alive = handshake.keep_alive;
+        client.clean = handshake.clean;
         client.prompted = false;
         self.end_sleep_without_will(slot, handshake.clean, now, out);
     }
@@ -218,6 +228,7 @@ impl SnGateway {
         match client.state {
             State::Asleep | State::Awake if !wipe && client.linked => {
                 client.keep_alive = handshake.keep_alive;
+                client.clean = handshake.clean;
                 let update = will.map_or(WillUpdate::Delete, WillUpdate::Replace);
                 self.push_pending(slot, Pending::EndSleep);
                 self.request(slot, ToBroker::Will(update), out);
@@ -291,6 +302,7 @@ impl SnGateway {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.intent = Intent::Connect;
         client.linked = true;
+        client.copies = 0;
         client.clean = clean;
         client.keep_alive = keep_alive;
         client.outgoing = None;
@@ -386,7 +398,9 @@ impl SnGateway {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.fresh = true;
         self.counters.connects_accepted += 1;
-        self.tell(slot, Message::ConnAck(ReturnCode::Accepted), out);
+        for _ in 0..=std::mem::take(&mut client.copies) {
+            self.tell(slot, Message::ConnAck(ReturnCode::Accepted), out);
+        }
     }
 
     /// The broker will not attach this client.

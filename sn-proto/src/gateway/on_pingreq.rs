@@ -18,7 +18,9 @@ impl SnGateway {
             (State::Asleep, true) => self.wake(slot, turn.now, turn.out),
             // §1.9 of a repeated PINGREQ: what is open is sent again, and the burst goes on.
             (State::Awake, true) => self.resend_open(slot, turn.now, turn.out),
-            (State::Handshake | State::Connecting, true) => self.disconnect_stranger(turn),
+            // It takes itself for connected, with its ClientId or without.
+            (State::Handshake, true) => self.abandon_handshake(slot, turn),
+            (State::Connecting, true) => self.counters.out_of_place += 1,
             (State::Handshake | State::Active | State::Asleep | State::Awake | State::Connecting, false) => {
                 self.on_pingreq_of(turn, client_id);
             }

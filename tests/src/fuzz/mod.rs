@@ -11,6 +11,11 @@ pub mod mqtt;
 pub mod sn;
 pub mod topics;
 
+use std::path::Path;
+
+use crate::notation::{fill, parse};
+use crate::sim::rng::Rng;
+
 /// A target's name, which is that of its program and its seeds, and the function.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -21,6 +26,43 @@ pub const TARGETS: &[Target] = &[
     ("mqtt_stream", mqtt::stream),
     ("topic_filter", topics::filter),
 ];
+
+/// The seeds of a target: one a line, in the notation of the hostile inputs; lines with `#` in front are comments.
+/// Panics where they cannot be read.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    let path = folder.join(format!("{target}.txt"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let read = |line: &str| parse(line).and_then(|symbols| fill(&symbols, &[]));
+    lines.map(|line| read(line).unwrap_or_else(|error| panic!("{target}, {line}: {error}"))).collect()
+}
+
+/// Changes an input a little: an octet, a bit, a piece left out or said twice.
+pub fn mutate(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    let at = usize::try_from(rng.below(bytes.len() as u64 + 1)).expect("a length");
+    let octet = u8::try_from(rng.below(256)).expect("an octet");
+    let end = bytes.len().min(at + usize::from(octet % 16));
+    match rng.below(8) {
+        0 => bytes.truncate(at),
+        1 => bytes.insert(at, octet),
+        2 => drop(bytes.drain(at..end)),
+        3 => {
+            let piece = bytes[at..end].to_vec();
+            bytes.extend(piece);
+        }
+        4 => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = *rng.pick(&[0x00, 0x01, 0x02, 0x7F, 0x80, 0xFE, 0xFF]);
+            }
+        }
+        _ => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << (octet % 8);
+            }
+        }
+    }
+}
 
 /// Reads an input in parts; at its end everything is zero or empty.
 #[derive(Clone, Copy, Debug)]

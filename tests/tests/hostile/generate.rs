@@ -1,9 +1,14 @@
 //! Inputs that are too large or too regular to write down.
 
+use turnstone_tests::fuzz::{mutate, seeds};
 use turnstone_tests::notation::framed;
+use turnstone_tests::sim::rng::{Rng, seed};
 
 /// The chunks to send for a `generate` step; `times` says how many of what.
 pub(crate) fn chunks(name: &str, times: usize) -> Result<Vec<Vec<u8>>, String> {
+    if let Some(number) = name.strip_prefix("sn mutations ") {
+        return Ok(sn_mutations(number.parse().map_err(|_| "mutations without a number")?, times));
+    }
     Ok(match name {
         // Every filter over {x, +} with `times` levels, 256 to a packet.
         "binary filters" => {
@@ -31,8 +36,43 @@ pub(crate) fn chunks(name: &str, times: usize) -> Result<Vec<Vec<u8>>, String> {
         // Retained messages of 1 KiB on topics of their own, and their deletion.
         "retained" => numbered(times).iter().map(|topic| publish(0x31, topic, &[b'r'; 1024])).collect(),
         "retained deletes" => numbered(times).iter().map(|topic| publish(0x31, topic, b"")).collect(),
+        // So many messages of 1000 octets, QoS 0, on the topic "fl".
+        "flood" => (0..times).map(|_| publish(0x30, "fl", &[b'f'; 1000])).collect(),
+        // MQTT-SN: REGISTERs of names of their own.
+        "sn registers" => (0..times)
+            .map(|index| [&[0x0B, 0x0A, 0, 0], &id(index)[..], format!("{index:05}").as_bytes()].concat())
+            .collect(),
+        // MQTT-SN: QoS 2 publishes on the short name "q2", each with an id of its own.
+        "sn open qos 2" => {
+            let head = [0x08, 0x0C, 0x42, b'q', b'2'];
+            (0..times).map(|index| [&head[..], &id(index)[..], b"x"].concat()).collect()
+        }
         _ => return Err(format!("nothing is generated under the name {name:?}")),
     })
+}
+
+/// Valid MQTT-SN datagrams, most of them changed a little: every `number` gives others. `TURNSTONE_MUTATIONS` asks for
+/// more of them, `TURNSTONE_SEED` for those of another run.
+fn sn_mutations(number: u64, times: usize) -> Vec<Vec<u8>> {
+    let times = std::env::var("TURNSTONE_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(times);
+    let first = seed(0x37);
+    println!("mutations {number} with TURNSTONE_SEED={first}");
+    let mut rng = Rng::new(first.wrapping_add(number << 32));
+    let datagrams = seeds("sn_datagram");
+    let one = |_| {
+        let mut bytes = rng.pick(&datagrams).clone();
+        for _ in 0..rng.below(4) {
+            mutate(&mut rng, &mut bytes);
+        }
+        // Half of them with the right length, so that they get past the first door.
+        if let (true, Ok(length), Some(first)) =
+            (rng.percent(50), u8::try_from(bytes.len()), bytes.first_mut())
+        {
+            *first = length;
+        }
+        bytes
+    };
+    (0..times).map(one).collect()
 }
 
 fn binary_filter(bits: usize, levels: usize) -> String {

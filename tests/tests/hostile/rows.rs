@@ -44,6 +44,9 @@ pub(crate) struct Row {
     #[serde(default = "default_growth")]
     pub(crate) rss_kib: u64,
     pub(crate) steps: Vec<Step>,
+    /// So many times, one after the other, with connections of their own each time.
+    #[serde(default = "one")]
+    pub(crate) repeat: usize,
     /// Servers, beside ours, that are known to do otherwise.
     #[serde(default)]
     pub(crate) differs: Vec<String>,
@@ -57,7 +60,7 @@ const fn default_growth() -> u64 {
     4096
 }
 
-/// One step. Exactly one of the fields up to `reset` is given.
+/// One step. Exactly one of the fields up to `counter` is given.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
@@ -79,13 +82,28 @@ pub(crate) struct Step {
     pub(crate) generate: Option<String>,
     /// End the connection with RST.
     pub(crate) reset: Option<bool>,
+    /// Take what has come (UDP); `datagrams` and `bytes_max` judge it.
+    pub(crate) collect: Option<bool>,
+    /// A number below `$SYS` of our server has grown since the row began, by `at_least` and `at_most`.
+    pub(crate) counter: Option<String>,
 
     /// The connection: `a` if not given. Names in capitals are shared by all `sockets`; `MQTT…` is TCP in any file.
+    /// `name@127.0.0.2` is a socket (UDP) at that address of this host.
     pub(crate) on: Option<String>,
     /// For `send`: so many times, reading away what comes. For `generate`: how many.
     pub(crate) times: Option<usize>,
+    /// For `send`: so many times at once, without reading.
+    pub(crate) burst: Option<usize>,
     /// For `send`: once for each byte in these ranges, put in the place of `{}`.
     pub(crate) sweep: Option<String>,
+    /// For `collect`: how many came, at least and at most.
+    pub(crate) datagrams: Option<(usize, usize)>,
+    /// For `collect`: their bytes at most.
+    pub(crate) bytes_max: Option<usize>,
+    /// For `counter`.
+    pub(crate) at_least: Option<u64>,
+    /// For `counter`.
+    pub(crate) at_most: Option<u64>,
     /// The step must be over within this time (from its start).
     pub(crate) within_ms: Option<u64>,
     /// The step must not be over sooner (from its start).
@@ -134,7 +152,7 @@ impl Row {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.steps.is_empty() || self.sockets == 0 {
+        if self.steps.is_empty() || self.sockets == 0 || self.repeat == 0 {
             return Err("nothing is done".into());
         }
         for row in self.variants() {
@@ -182,9 +200,17 @@ impl Step {
             self.survive.is_some(),
             self.generate.is_some(),
             self.reset.is_some(),
+            self.collect.is_some(),
+            self.counter.is_some(),
         ];
         if given.into_iter().filter(|is| *is).count() != 1 {
             return Err("a step does exactly one thing".into());
+        }
+        if self.collect.is_some() != (self.datagrams.is_some() || self.bytes_max.is_some()) {
+            return Err("`collect` wants `datagrams` or `bytes_max`, and only it does".into());
+        }
+        if self.counter.is_some() != self.at_least.is_some_and(|least| least > 0) {
+            return Err("`counter` wants `at_least`, and only it does".into());
         }
         for text in self.sends()? {
             turnstone_tests::notation::parse(&text)?;

@@ -40,6 +40,30 @@ fn t_duplicate_connect_is_answered_again_and_the_session_kept() {
 }
 
 #[test]
+fn copies_of_a_connect_that_come_before_its_answer_are_answered_too() {
+    let mut w = World::new();
+    for (from, flags, before) in [(A, 0x04, None), (B, 0x00, None), (A2, 0x00, Some("04 18 003C"))] {
+        if let Some(sleep) = before {
+            w.connect_with(from, "c1", flags, 60);
+            w.send(from, sleep);
+            w.heard(from);
+        }
+        for _ in 0..3 {
+            w.gateway_only(&peer(from), &[0x08, 0x04, flags, 0x01, 0x00, 0x3C, b'c', b'1']);
+        }
+        w.run();
+        assert_eq!(w.heard(from), ["CONNACK 0"; 3], "{from}");
+        assert_eq!(w.state("c1"), Some(State::Active));
+    }
+    let takeovers = w.broker.counters().takeovers;
+    w.gateway_only(&peer(A2), &hex("08 04 00 01 003C 6331"));
+    w.gateway_only(&peer(A2), &hex("08 04 00 01 003C 6331"));
+    w.run();
+    assert_eq!(w.heard(A2), ["CONNACK 0"; 2]);
+    assert_eq!(w.broker.counters().takeovers, takeovers, "copies start no session");
+}
+
+#[test]
 fn a_reboot_starts_anew_with_clean_session_and_goes_on_without() {
     let mut w = World::new();
     w.mqtt_subscribe("w/#");
@@ -83,6 +107,7 @@ fn t_register_and_publish_and_subscribe_during_will_handshake_end_it() {
         "06 14 00 0001 61",
         "04 10 0001",
         "02 16",
+        "04 16 6331",
         "04 18 001E",
         "03 1C 78",
         "06 1A 30 772F74",

@@ -15,27 +15,31 @@ use crate::wire::{
     Connect, Message, PROTOCOL_ID, PubAck, Publish, Qos, RegAck, ReturnCode, Subscribe, TopicIdType, TopicRef,
 };
 
-const RETRY: Duration = Duration::from_secs(10);
-const TRIES: u8 = 6;
+pub(super) const RETRY: Duration = Duration::from_secs(10);
+pub(super) const TRIES: u8 = 6;
 const UP: u16 = u16::from_be_bytes(*b"up");
 const MESSAGES: u32 = 30;
 
-/// Time of arrival, a number to tell equal times apart, whether it goes to the device, octets.
-type Arrival = (u64, u64, bool, Vec<u8>);
+/// Time of arrival, a number to tell equal times apart, where to, octets.
+type Arrival<To> = (u64, u64, To, Vec<u8>);
 
-struct Net {
+pub(super) struct Net<To> {
     rng: Rng,
-    lossy: bool,
-    queue: BinaryHeap<Reverse<Arrival>>,
+    pub(super) lossy: bool,
+    queue: BinaryHeap<Reverse<Arrival<To>>>,
     count: u64,
 }
 
-impl Net {
+impl<To: Ord + Clone> Net<To> {
+    pub(super) fn new(seed: u64) -> Self {
+        Net { rng: Rng::new(seed), lossy: true, queue: BinaryHeap::new(), count: 0 }
+    }
+
     fn percent(&mut self) -> u64 {
         self.rng.draw() % 100
     }
 
-    fn push(&mut self, now: Instant, to_device: bool, bytes: Vec<u8>) {
+    pub(super) fn push(&mut self, now: Instant, to: To, bytes: Vec<u8>) {
         let copies = if self.lossy && self.percent() < 5 { 2 } else { 1 };
         for _ in 0..copies {
             if self.lossy && self.percent() < 20 {
@@ -44,8 +48,19 @@ impl Net {
             let late = if self.lossy && self.percent() < 10 { self.rng.draw() % 3000 } else { 0 };
             let delay = 10 + self.rng.draw() % 50 + late;
             self.count += 1;
-            self.queue.push(Reverse((now.as_millis() + delay, self.count, to_device, bytes.clone())));
+            self.queue.push(Reverse((now.as_millis() + delay, self.count, to.clone(), bytes.clone())));
         }
+    }
+
+    /// When the next datagram arrives.
+    pub(super) fn next(&self) -> Instant {
+        self.queue.peek().map_or(Instant::FAR_FUTURE, |Reverse((at, ..))| Instant::from_millis(*at))
+    }
+
+    /// The next datagram, and where it goes.
+    pub(super) fn pop(&mut self) -> (To, Vec<u8>) {
+        let Reverse((_, _, to, bytes)) = self.queue.pop().expect("arrives");
+        (to, bytes)
     }
 }
 
@@ -273,7 +288,7 @@ fn count(list: &[String], wanted: &str) -> usize {
 fn run(seed: u64) -> u64 {
     let mut w = World::new();
     w.mqtt_subscribe("up");
-    let mut net = Net { rng: Rng::new(seed), lossy: true, queue: BinaryHeap::new(), count: 0 };
+    let mut net = Net::new(seed);
     let mut device = Device {
         waiting: None,
         connected: false,
@@ -312,8 +327,7 @@ fn run(seed: u64) -> u64 {
             continue;
         }
         let next_publish = start + Duration::from_secs(30 + 40 * u64::from(published));
-        let arrival =
-            net.queue.peek().map_or(Instant::FAR_FUTURE, |Reverse((at, ..))| Instant::from_millis(*at));
+        let arrival = net.next();
         let publish_due =
             if published < MESSAGES && device.subscribed { next_publish } else { Instant::FAR_FUTURE };
         let timers = [w.gateway_timeout(), Some(end), Some(calm).filter(|_| net.lossy)];
@@ -321,7 +335,7 @@ fn run(seed: u64) -> u64 {
         let next = arrival.min(device.due()).min(publish_due).min(timer).max(w.now.instant);
         w.pass(next - w.now.instant);
         if arrival <= next {
-            let Reverse((_, _, to_device, bytes)) = net.queue.pop().expect("arrives");
+            let (to_device, bytes) = net.pop();
             if to_device {
                 device.hear(w.now.instant, &bytes, &mut out);
             } else {

@@ -1,12 +1,14 @@
 //! The gateway with the real broker behind it, in virtual time.
 #![allow(clippy::indexing_slicing)] // a wrong index fails the test, as it should
 
+mod clients;
 mod connect;
 mod deliver;
 mod first_light;
 mod hostile;
 mod index;
 mod lossy;
+mod lossy_many;
 mod places;
 mod publish;
 mod restart;

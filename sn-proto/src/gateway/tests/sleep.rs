@@ -517,3 +517,18 @@ fn a_client_that_is_congested_while_awake_goes_back_to_sleep_and_loses_nothing()
     w.send(A, WAKE);
     assert_eq!(w.heard(A), ["REGISTER 1026 t/x"]);
 }
+
+#[test]
+fn a_copy_of_the_connect_that_ended_a_sleep_ends_nothing_else() {
+    for (first, second) in [(0x04, 0x00), (0x00, 0x04), (0x04, 0x04), (0x00, 0x00)] {
+        let mut w = World::new();
+        w.connect_with(A, "c1", first, 60);
+        w.subscribe(A, "a/b", 1);
+        sleep(&mut w, 60);
+        w.connect_with(A, "c1", second, 60);
+        w.connect_with(A, "c1", second, 60); // the CONNACK was lost
+        assert_eq!(w.heard(A), ["CONNACK 0", "CONNACK 0"]);
+        w.mqtt_publish("a/b", "1", 1);
+        assert_eq!(w.heard(A), ["PUBLISH n1025 q1 1"], "{first:02x} {second:02x}");
+    }
+}
