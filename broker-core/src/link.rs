@@ -618,6 +618,22 @@ pub enum Notice {
         /// What happened.
         text: Box<str>,
     },
+    /// Somebody looked for a gateway and was answered (MQTT-SN §6.1).
+    Searched {
+        /// Who.
+        remote: SocketAddr,
+        /// The gateway id in the answer.
+        gateway_id: u8,
+        /// The group that heard the answer; `None`: the searcher alone.
+        group: Option<SocketAddr>,
+    },
+    /// A gateway in stand-by took over, or stood down (MQTT-SN §6.1).
+    Standby {
+        /// The gateway that it stands by for.
+        gateway_id: u8,
+        /// Took over.
+        active: bool,
+    },
     /// An offline session's time is over.
     SessionExpired {
         /// Whose.

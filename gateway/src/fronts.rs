@@ -246,6 +246,9 @@ fn sn_counters(gateway: &SnGateway, add: &mut dyn FnMut(&str, u64)) {
         ("guarded", counters.guarded),
         ("same_gateway_id", counters.same_gateway_id),
         ("searches_answered", counters.searches_answered),
+        ("searches_left", counters.searches_left),
+        ("advertises", counters.advertises),
+        ("standby_takeovers", counters.standby_takeovers),
     ] {
         add(&format!("sn/{name}"), value);
     }

@@ -110,9 +110,11 @@ pub(crate) enum Topic {
     SessionExpired,
     Connections,
     Panics,
+    Searched,
+    Standby,
 }
 
-const TOPICS: [(Topic, &str); 9] = [
+const TOPICS: [(Topic, &str); 11] = [
     (Topic::Attached, "client connected"),
     (Topic::Detached, "client gone"),
     (Topic::TakenOver, "session taken over"),
@@ -122,6 +124,8 @@ const TOPICS: [(Topic, &str); 9] = [
     (Topic::SessionExpired, "session expired"),
     (Topic::Connections, "connection not accepted"),
     (Topic::Panics, "panic caught"),
+    (Topic::Searched, "SEARCHGW answered"),
+    (Topic::Standby, "stand-by changed"),
 ];
 
 /// Lines of one kind in one [`WINDOW`]; the rest is counted.
@@ -183,6 +187,8 @@ impl Limiter {
             Notice::Peer { .. } => Topic::Peer,
             Notice::Device { .. } => Topic::Device,
             Notice::SessionExpired { .. } => Topic::SessionExpired,
+            Notice::Searched { .. } => Topic::Searched,
+            Notice::Standby { .. } => Topic::Standby,
         };
         if is_own(notice) || !self.allows(topic, now) {
             return;
@@ -206,6 +212,18 @@ impl Limiter {
             Notice::Device { name, remote, text } => {
                 info!(name = ?name, remote = %remote, what = ?text, "device");
             }
+            Notice::Searched { remote, gateway_id, group: None } => {
+                info!("SEARCHGW from {remote} answered with GWINFO id {gateway_id}, to it alone");
+            }
+            Notice::Searched { remote, gateway_id, group: Some(group) } => {
+                info!("SEARCHGW from {remote} answered with GWINFO id {gateway_id} on group {group}");
+            }
+            Notice::Standby { gateway_id, active: true } => {
+                warn!("gateway {gateway_id} is not heard any more: this one takes over its announcements");
+            }
+            Notice::Standby { gateway_id, active: false } => {
+                info!("gateway {gateway_id} is heard again: this one stands by");
+            }
             Notice::SessionExpired { name } => debug!(name = ?name.as_str(), "session expired"),
         }
     }
@@ -222,6 +240,8 @@ fn is_own(notice: &Notice) -> bool {
         | Notice::Refused { .. }
         | Notice::Peer { .. }
         | Notice::Device { .. }
+        | Notice::Searched { .. }
+        | Notice::Standby { .. }
         | Notice::SessionExpired { .. } => false,
     }
 }

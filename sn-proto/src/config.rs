@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_core::frontend::Address;
+use broker_core::frontend::{Address, ListenerId};
 use broker_core::link::Secret;
 use broker_core::topic::TopicLimits;
 
@@ -147,6 +147,9 @@ impl Config {
 /// A multicast group or broadcast address that hears us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
+    /// Number of the listener that hears this group. Each group, on each of its interfaces, has one of its own, so
+    /// that an answer goes where the question was heard.
+    pub heard_on: ListenerId,
     /// Destination, and the service listener to send from.
     pub to: Address,
     /// TTL or hop limit; `None`: the listener's.

@@ -59,10 +59,16 @@ pub struct Counters {
     pub late_copies: u64,
     /// Deliveries that waited for an address to be validated.
     pub guarded: u64,
-    /// ADVERTISEs with our own GwId from another gateway.
+    /// ADVERTISEs and GWINFOs with our own GwId from another gateway.
     pub same_gateway_id: u64,
     /// SEARCHGWs answered.
     pub searches_answered: u64,
+    /// SEARCHGWs on a group that were not answered, since we stand by.
+    pub searches_left: u64,
+    /// ADVERTISEs sent, one for each destination.
+    pub advertises: u64,
+    /// Times that the gateway we stand by for was gone.
+    pub standby_takeovers: u64,
 }
 
 impl Counters {

@@ -31,7 +31,7 @@ use broker_core::wheel::{Due, TICK_BITS_DEFAULT, Wheel};
 use broker_core::{FromBroker, Instant, LinkId, Now, ToBroker};
 
 use crate::client::{Client, Column, Route, RouteRef, Rule, State, Weight, rule, weight};
-use crate::config::Config;
+use crate::config::{Config, Group};
 use crate::counters::Counters;
 use crate::discovery::Discovery;
 use crate::rate::RateLimiter;
@@ -137,6 +137,18 @@ impl SnGateway {
         self.limiter.set_rates(config.rates);
         self.discovery.set_config(now.instant, &config);
         self.config = config;
+    }
+
+    /// Other destinations for discovery: an interface has come or gone. Those that are new hear of us at once.
+    pub fn set_groups(&mut self, now: Now, groups: Vec<Group>) {
+        let added = groups.iter().any(|group| !self.config.groups.contains(group));
+        self.config.groups = groups;
+        self.discovery.set_groups(now.instant, &self.config, added);
+    }
+
+    /// Where discovery goes.
+    pub fn groups(&self) -> &[Group] {
+        &self.config.groups
     }
 
     /// What was counted since the start.

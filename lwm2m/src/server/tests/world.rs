@@ -183,6 +183,8 @@ fn log_line(notice: &Notice) -> String {
         | Notice::Attached { .. }
         | Notice::Detached { .. }
         | Notice::Refused { .. }
+        | Notice::Searched { .. }
+        | Notice::Standby { .. }
         | Notice::SessionExpired { .. } => panic!("a front-end says nothing of the broker's: {notice:?}"),
     }
 }

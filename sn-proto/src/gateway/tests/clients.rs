@@ -4,7 +4,7 @@
 use super::topics::predefined;
 use super::world::*;
 use crate::client::State;
-use crate::config::{Config, Group, Network, ShortSuback};
+use crate::config::{Config, Network, ShortSuback};
 
 /// The only datagram that has come.
 fn only(w: &mut World, at: &str) -> Vec<u8> {
@@ -280,7 +280,7 @@ fn zephyr_pipelines_and_ignores_empty_messages() {
 }
 
 fn paho_groups() -> Config {
-    Config { groups: vec![Group { to: address("225.1.1.1:1883"), ttl: None }], gateway_id: 1, ..predefined() }
+    Config { groups: vec![group("225.1.1.1:1883", 0)], gateway_id: 1, ..predefined() }
 }
 
 /// Paho's GatewayTester: finds the gateway by multicast, subscribes to its list at once, pings without a ClientId

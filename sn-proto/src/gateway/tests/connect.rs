@@ -430,7 +430,7 @@ fn answers_leave_from_the_address_that_was_hit() {
 
 #[test]
 fn the_gateway_says_nothing_unasked_to_an_idle_client() {
-    let groups = vec![crate::config::Group { to: address("225.1.1.1:1883"), ttl: None }];
+    let groups = vec![group("225.1.1.1:1883", 0)];
     let mut w = World::with(Config { groups, ..plain() });
     w.connect_with(A, "c1", 0x04, 0);
     w.heard(A);

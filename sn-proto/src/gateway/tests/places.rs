@@ -1,10 +1,12 @@
 //! Discovery, forwarders, groups, and the reflection guard (MQTT-SN §6.1, §5.5).
 
-use broker_core::frontend::Peer;
+use broker_core::Now;
+use broker_core::frontend::{Actions, Frontend, ListenerId, Peer};
+use broker_core::link::Notice;
 
 use super::world::*;
 use crate::client::State;
-use crate::config::{Config, Group, Network, Rates, ReflectGuard};
+use crate::config::{Config, Network, Rates, ReflectGuard};
 use crate::limits::Limits;
 
 const GROUP: &str = "225.1.1.1:1883";
@@ -13,11 +15,18 @@ const FORWARDER: &str = "10.9.9.9:4000";
 const PUBLIC: &str = "203.0.113.5:1000";
 
 fn groups() -> Config {
-    Config { groups: vec![Group { to: address(GROUP), ttl: Some(1) }], ..plain() }
+    Config { groups: vec![group(GROUP, 9)], ..plain() }
+}
+
+/// Heard on the group that the listener with this number is for.
+fn on_listener(from: &str, number: u16) -> Peer {
+    let mut peer = Peer { group: true, ..peer(from) };
+    peer.address.listener = ListenerId(number);
+    peer
 }
 
 fn on_group(from: &str) -> Peer {
-    Peer { group: true, ..peer(from) }
+    on_listener(from, 9)
 }
 
 #[test]
@@ -111,15 +120,88 @@ fn a_standby_gateway_is_silent_until_the_other_is_gone() {
 }
 
 #[test]
+fn a_clients_gwinfo_on_behalf_of_the_other_gateway_is_no_sign_of_its_life() {
+    let mut w = World::with(Config { standby_for: Some(9), gateway_id: 2, ..groups() });
+    w.send_bytes(&on_group(B), &hex("05 00 09 0064"));
+    w.pass_seconds(200);
+    w.send_bytes(&on_group(A), &hex("05 02 09 C002")); // with GwAdd
+    w.pass_seconds(101);
+    assert_eq!(w.heard(GROUP), ["ADVERTISE 2 900"]);
+    assert_eq!(w.gateway.counters().standby_takeovers, 1);
+    w.send_bytes(&on_group(B), &hex("03 02 09")); // its own
+    w.send_bytes(&on_group(A), &hex("03 01 01"));
+    assert!(w.heard(GROUP).is_empty(), "it is back");
+    assert_eq!(w.gateway.counters().searches_left, 1);
+}
+
+#[test]
+fn an_answer_goes_to_the_group_that_was_asked_and_leaves_from_the_service_listener() {
+    let (v6, broadcast) = ("[ff03::1]:1883", "255.255.255.255:1884");
+    let all = vec![group(GROUP, 9), group(v6, 10), group(broadcast, 11)];
+    let mut w = World::with(Config { groups: all, ..plain() });
+    for place in [GROUP, v6, broadcast] {
+        assert_eq!(w.heard(place), ["ADVERTISE 1 900"]);
+    }
+    w.send_bytes(&on_listener(A, 11), &hex("03 01 00"));
+    assert_eq!(w.heard(broadcast), ["GWINFO 1"]);
+    w.send_bytes(&on_listener(A, 9), &hex("03 01 00"));
+    assert_eq!(w.heard(GROUP), ["GWINFO 1"], "each group has five seconds of its own");
+    assert!(w.heard(v6).is_empty() && w.heard(broadcast).is_empty() && w.heard(A).is_empty());
+    w.send_bytes(&on_listener(A, 9), &hex("03 01 00"));
+    assert_eq!(w.heard(A), ["GWINFO 1"]);
+    assert!(w.sent.iter().all(|(to, ..)| to.listener == ListenerId(0)), "nobody sends from a group's port");
+    w.send_bytes(&on_listener(A, 77), &hex("03 01 00"));
+    assert_eq!(w.heard(A), ["GWINFO 1"], "a broadcast that no group was set up for");
+}
+
+#[test]
+fn groups_come_and_go_while_it_runs() {
+    let mut w = World::new();
+    w.pass_seconds(100);
+    let now = w.now;
+    w.gateway.set_groups(now, vec![group(GROUP, 9)]);
+    w.pass_seconds(1);
+    assert_eq!(w.heard(GROUP), ["ADVERTISE 1 900"], "at once");
+    let now = w.now;
+    w.gateway.set_groups(now, Vec::new());
+    w.pass_seconds(2000);
+    w.send_bytes(&on_group(A), &hex("03 01 00"));
+    assert!(w.heard(GROUP).is_empty());
+}
+
+/// What the gateway has to say to the operator about this datagram.
+fn notices(config: Config, from: &Peer, datagram: &str) -> Vec<Notice> {
+    let mut gateway = crate::SnGateway::new(config, 0, 7);
+    let mut out = Actions::default();
+    let now = Now::new(broker_core::Instant::from_millis(1_000_000), 1_700_000_000_000);
+    gateway.handle_datagram(now, from, &hex(datagram), &mut out);
+    out.notices
+}
+
+#[test]
+fn the_operator_hears_who_searched_and_where_the_answer_went() {
+    let config = || Config { gateway_id: 7, ..groups() };
+    let remote = address(A).remote;
+    assert_eq!(
+        notices(config(), &on_group(A), "03 01 00"),
+        [Notice::Searched { remote, gateway_id: 7, group: Some(address(GROUP).remote) }]
+    );
+    assert_eq!(
+        notices(config(), &peer(A), "03 01 00"),
+        [Notice::Searched { remote, gateway_id: 7, group: None }]
+    );
+}
+
+#[test]
 fn another_gateway_with_our_id_is_warned_of() {
     let mut w = World::with(groups());
-    w.send_bytes(&on_group(B), &hex("05 00 01 0384"));
-    assert_eq!(w.gateway.counters().same_gateway_id, 0, "our own, heard back");
-    w.pass_seconds(30);
-    w.send_bytes(&on_group(B), &hex("05 00 01 0384"));
-    assert_eq!(w.gateway.counters().same_gateway_id, 1);
     w.send_bytes(&on_group(B), &hex("05 00 02 0384"));
-    assert_eq!(w.gateway.counters().same_gateway_id, 1);
+    w.send_bytes(&on_group(B), &hex("05 02 01 C002"));
+    assert_eq!(w.gateway.counters().same_gateway_id, 0, "another id; a client that remembers us");
+    w.send_bytes(&on_group(B), &hex("05 00 01 0384"));
+    w.send_bytes(&on_group(B), &hex("03 02 01"));
+    assert_eq!(w.gateway.counters().same_gateway_id, 2);
+    assert!(matches!(&notices(groups(), &on_group(B), "05 00 01 0384")[..], [Notice::Peer { .. }]));
 }
 
 fn forwarders() -> Config {

@@ -18,7 +18,7 @@ use broker_core::{
 };
 
 use crate::client::State;
-use crate::config::Config;
+use crate::config::{Config, Group};
 use crate::gateway::SnGateway;
 use crate::wire::{Datagram, Message, Qos, ReturnCode, TopicIdType};
 
@@ -64,6 +64,11 @@ pub(super) fn address(text: &str) -> Address {
 
 pub(super) fn peer(text: &str) -> Peer {
     Peer { address: address(text), group: false, identity: None }
+}
+
+/// A group that is heard on the listener with this number; answers leave from listener 0.
+pub(super) fn group(text: &str, heard_on: u16) -> Group {
+    Group { heard_on: ListenerId(heard_on), to: address(text), ttl: Some(1) }
 }
 
 /// Settings whose numbers can be quoted.
