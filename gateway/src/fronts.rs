@@ -2,7 +2,7 @@
 //! `$SYS` reach what the [`Frontend`] trait does not speak of.
 use crate::config::{Config, SnRebind, SnReflectGuard, SnShortSuback, SnSleepConnectClean};
 use crate::images::Folder;
-use broker_core::frontend::{Actions, Frontend, Peer};
+use broker_core::frontend::{Actions, Address, Frontend, ListenerId, Peer};
 use broker_core::link::{FrontendId, Secret};
 use broker_core::topic::{TopicFilter, TopicLimits};
 use broker_core::{FromBroker, Instant, LinkId, Now};
@@ -77,7 +77,11 @@ impl Front {
     /// New settings, after a reload.
     pub(crate) fn handle_config(&mut self, now: Now, settings: &FrontSettings) {
         match self {
-            Front::Sn(gateway) => gateway.handle_config(now, settings.sn.clone()),
+            Front::Sn(gateway) => {
+                // Groups follow the interfaces, see `Hub::refresh_groups`.
+                let groups = gateway.groups().to_vec();
+                gateway.handle_config(now, sn_proto::Config { groups, ..settings.sn.clone() });
+            }
             Front::Lwm2m(server) => {
                 server.handle_config(settings.lwm2m.clone());
                 server.set_catalog(Arc::clone(&settings.catalog));
@@ -182,6 +186,16 @@ fn sn(config: &Config) -> sn_proto::Config {
             SnReflectGuard::Off => sn_proto::config::ReflectGuard::Off,
         },
         disconnect_unknown: sn.disconnect_unknown,
+        standby_for: sn.standby_for,
+        // Loading has refused those that no listener leads to.
+        advertise_to_forwarders: sn
+            .advertise_to_forwarders
+            .iter()
+            .filter_map(|peer| {
+                let listener = ListenerId(config.sn_listener_towards(*peer)?);
+                Some(Address { remote: *peer, local: None, listener })
+            })
+            .collect(),
         forwarders: sn
             .forwarders
             .iter()

@@ -11,7 +11,7 @@
 use crate::fronts::{Front, FrontSettings};
 use crate::stats::Stats;
 use crate::streams::{Requests, Streams};
-use crate::udp::{Batch, UdpPort};
+use crate::udp::{Batch, Groups, Speaker, UdpPort};
 use broker_core::frontend::{Actions, DatagramOut, Frontend, Peer};
 use broker_core::link::{Ask, FrontendId, Notice};
 use broker_core::{Broker, Effects, FromBroker, Instant, LinkId, Now, ToBroker};
@@ -35,6 +35,7 @@ pub(crate) struct Hub {
     pub(crate) requests: Requests,
     fronts: [Option<Front>; FRONTENDS],
     pub(crate) ports: Vec<UdpPort>,
+    pub(crate) groups: Groups,
     actions: Actions,
     batch: Batch,
     /// Log lines of the broker and the front-ends.
@@ -49,7 +50,7 @@ impl std::fmt::Debug for Hub {
 
 impl Hub {
     /// A hub for as many workers as there are, itself number 0.
-    pub(crate) fn new(mut broker: Broker, workers: usize) -> Self {
+    pub(crate) fn new(mut broker: Broker, workers: usize, groups: Groups) -> Self {
         // No store is there to take records.
         broker.set_recording(false);
         Hub {
@@ -60,6 +61,7 @@ impl Hub {
             requests: Requests::new(),
             fronts: [const { None }; FRONTENDS],
             ports: Vec::new(),
+            groups,
             actions: Actions::default(),
             batch: Batch::new(),
             notices: Vec::new(),
@@ -97,7 +99,7 @@ impl Hub {
 
     /// Whether a UDP socket may have more to read.
     pub(crate) fn has_datagrams(&self) -> bool {
-        self.ports.iter().any(|port| port.readable)
+        self.ports.iter().any(|port| port.readable) || self.groups.has_datagrams()
     }
 
     /// Lets requests and answers go back and forth until it is quiet, within the round's budget.
@@ -200,15 +202,46 @@ impl Hub {
                 port.receive(&mut self.batch, &mut stats.udp, |_| {});
                 continue;
             };
-            let actions = &mut self.actions;
+            let (actions, groups) = (&mut self.actions, &self.groups);
             let mut peer: Option<Peer> = None;
+            let mut own = 0;
             port.receive(&mut self.batch, &mut stats.udp, |received| {
-                let peer =
-                    peer.insert(Peer { address: received.from, group: received.group, identity: None });
+                let mut address = received.from;
+                if received.group {
+                    match groups.speaker(&received) {
+                        Speaker::Own => {
+                            own += 1;
+                            return;
+                        }
+                        Speaker::Other(heard_on) => address.listener = heard_on,
+                        Speaker::Unknown => {}
+                    }
+                }
+                let peer = peer.insert(Peer { address, group: received.group, identity: None });
                 front.handle_datagram(now, peer, received.bytes, actions);
+            });
+            stats.udp.own_heard += own;
+            self.collect(stats);
+            self.settle(now, streams, stats);
+        }
+        if self.groups.has_datagrams()
+            && let Some(Some(front)) = self.fronts.get_mut(FrontendId::MqttSn as usize)
+        {
+            let actions = &mut self.actions;
+            self.groups.receive(&mut self.batch, &mut stats.udp, |peer, bytes| {
+                front.handle_datagram(now, peer, bytes, actions);
             });
             self.collect(stats);
             self.settle(now, streams, stats);
+        }
+    }
+
+    /// Looks whether interfaces have come or gone, and tells MQTT-SN where its groups are.
+    pub(crate) fn refresh_groups(&mut self, now: Now) {
+        if let Some(groups) = self.groups.refresh(now.instant, &self.ports)
+            && let Some(Some(Front::Sn(gateway))) = self.fronts.get_mut(FrontendId::MqttSn as usize)
+        {
+            gateway.set_groups(now, groups);
         }
     }
 
@@ -226,6 +259,9 @@ impl Hub {
                 .collect();
             if !mine.is_empty() {
                 port.send(&mut self.batch, &mut stats.udp, &self.actions, &mine);
+                for (to, error) in port.group_failures.drain(..) {
+                    self.groups.send_failed(to, &error);
+                }
             }
         }
         self.actions.wire.clear();

@@ -82,6 +82,7 @@ fn open(config: &config::Config) -> Result<Sockets, StartError> {
     let mut sockets = Sockets::default();
     let mut problems = Vec::new();
     let mut missing = Vec::new();
+    let mut small_buffer = None;
     for (index, listener) in config.listeners().into_iter().enumerate() {
         let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
         let v6 = listener.address.is_ipv6();
@@ -89,10 +90,15 @@ fn open(config: &config::Config) -> Result<Sockets, StartError> {
             Protocol::Mqtt => {
                 tcp::bind(listener.address, false).map(|socket| sockets.streams.push(TcpPort::new(socket)))
             }
-            Protocol::MqttSn => udp::bind(listener.address)
-                .map(|socket| sockets.datagrams.push(UdpPort::new(socket, id, FrontendId::MqttSn, v6))),
-            Protocol::Lwm2m => udp::bind(listener.address)
-                .map(|socket| sockets.datagrams.push(UdpPort::new(socket, id, FrontendId::Lwm2m, v6))),
+            Protocol::MqttSn | Protocol::Lwm2m => udp::bind(listener.address).map(|socket| {
+                let frontend = if listener.protocol == Protocol::MqttSn {
+                    FrontendId::MqttSn
+                } else {
+                    FrontendId::Lwm2m
+                };
+                small_buffer = small_buffer.take().or_else(|| udp::shortfall(&socket));
+                sockets.datagrams.push(UdpPort::new(socket, id, frontend, v6));
+            }),
         };
         match opened {
             Ok(()) => sockets.lines.push(listener.to_string()),
@@ -105,6 +111,9 @@ fn open(config: &config::Config) -> Result<Sockets, StartError> {
     }
     for (listener, error) in missing {
         warn!("{listener}: this machine has no such address ({error}); going on without it");
+    }
+    if let Some(text) = small_buffer {
+        warn!("{text}");
     }
     if sockets.lines.is_empty() {
         return Err(StartError("no listener is open; try: mqtt.bind = [\"127.0.0.1\"]".to_owned()));

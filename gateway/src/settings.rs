@@ -1,6 +1,7 @@
 //! What a worker takes from the configuration, in the form that it uses.
 use crate::config::{Config, Network};
 use crate::fronts::FrontSettings;
+use crate::udp::GroupSettings;
 use broker_core::Limits;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Option<Duration>,
     /// Those of the datagram front-ends.
     pub(crate) fronts: FrontSettings,
+    /// Groups on which MQTT-SN gateways are looked for.
+    pub(crate) groups: GroupSettings,
     /// Between two updates of `$SYS`.
     pub(crate) sys_interval: Option<Duration>,
 }
@@ -39,6 +42,7 @@ impl Settings {
             exempt: config.limits.exempt.clone(),
             idle_timeout: config.mqtt.idle_timeout,
             fronts: FrontSettings::from_config(config),
+            groups: GroupSettings::from_config(config),
             sys_interval: config.sys.interval,
         }
     }

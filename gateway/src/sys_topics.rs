@@ -57,6 +57,7 @@ impl SysTopics {
             ("udp/bytes/sent", udp.bytes_sent),
             ("udp/dropped/kernel", udp.kernel_drops),
             ("udp/dropped/unusable", udp.unusable),
+            ("udp/dropped/own", udp.own_heard),
             ("udp/dropped/send_full", udp.send_full),
             ("udp/dropped/send_failed", udp.send_failed),
             ("links/stale_events", stats.stale_events),

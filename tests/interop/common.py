@@ -47,6 +47,15 @@ def equal(found, wanted, what="value"):
         raise Failed(f"{what}: got {found!r}, wanted {wanted!r}")
 
 
+def server_argument():
+    """Takes --server out of the arguments of a script that starts its own; the rest is for `main`."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--server", default="target/release/turnstone")
+    known, rest = parser.parse_known_args()
+    sys.argv[1:] = rest
+    return os.path.abspath(known.server)
+
+
 def main(doc, limit=120):
     """Runs the cases of the script; exit code 1 if one fails. The whole script ends after `limit` seconds."""
     parser = argparse.ArgumentParser(description=doc)

@@ -3,7 +3,6 @@
 Starts its own servers: server_process.py --server target/release/turnstone
 """
 
-import argparse
 import contextlib
 import os
 import signal
@@ -13,24 +12,15 @@ import sys
 import tempfile
 import time
 
-from common import CONNACK, RawMqtt, case, check, connect_packet, die_with_parent, equal, main, publish_packet
+from common import (
+    CONNACK, RawMqtt, case, check, connect_packet, die_with_parent, equal, main, publish_packet, server_argument,
+)
 from serve import HOST, free_port
 
 START_MS = 300  # to the first connection; the best of five starts, since other work may share the machine
 IDLE_RSS_KIB = 15 * 1024
 DRAIN_SECONDS = 5
-
-
-def parse_server():
-    """Takes --server out of the arguments; the rest is for `main`."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--server", default="target/release/turnstone")
-    known, rest = parser.parse_known_args()
-    sys.argv[1:] = rest
-    return os.path.abspath(known.server)
-
-
-SERVER = parse_server()
+SERVER = server_argument()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ pub(super) enum SnCommand {
     /// Subscribe and print, awake or asleep
     Sub(sub_tool::SnSubArgs),
     /// Look for gateways
+    #[command(visible_alias = "ls")]
     Search(search::SnSearchArgs),
     /// Measure how fast a gateway answers
     Ping(ping::SnPingArgs),

@@ -315,6 +315,49 @@ t.toml:1:30: error: mqtt.sn.advertise_duration = "20h" is out of range
   try:  mqtt.sn.advertise_duration = 900"#,
     ),
     (
+        "a_group_that_is_one_host",
+        "mqtt.sn.groups = [\"225.1.1.1\", \"192.168.1.8\", \"eth0\"]\n",
+        r#"
+t.toml:1:32: error: mqtt.sn.groups = "192.168.1.8" is neither a multicast nor a broadcast address
+  rule: "auto", or a list of multicast or broadcast addresses, as ["225.1.1.1", "225.1.1.1%eth0:1883", "ff02::1%wpan0", "[ff03::1]:1883", "255.255.255.255"]
+  try:  mqtt.sn.groups = "auto"
+t.toml:1:47: error: mqtt.sn.groups = "eth0" is not an address
+  rule: "auto", or a list of multicast or broadcast addresses, as ["225.1.1.1", "225.1.1.1%eth0:1883", "ff02::1%wpan0", "[ff03::1]:1883", "255.255.255.255"]
+  try:  mqtt.sn.groups = "auto""#,
+    ),
+    (
+        "a_group_without_a_listener_of_its_family",
+        "mqtt.sn.bind = \"0.0.0.0\"\nmqtt.sn.groups = [\"225.1.1.1\", \"ff02::1%wpan0\"]\n",
+        r#"
+t.toml:2:18: error: mqtt.sn.groups: ff02::1%wpan0 has no address of its family in mqtt.sn.bind to answer from
+  rule: answers on a group leave from a port of mqtt.sn.bind
+  try:  "::" in mqtt.sn.bind, or ff02::1%wpan0 out of mqtt.sn.groups"#,
+    ),
+    (
+        "a_gateway_that_stands_by_for_itself",
+        "mqtt.sn.gateway_id = 7\nmqtt.sn.standby_for = 7\n",
+        r#"
+t.toml:2:23: error: mqtt.sn.standby_for = 7 is this gateway's own id
+  rule: a gateway stands by for another one
+  try:  the other one's id, or another mqtt.sn.gateway_id for this one"#,
+    ),
+    (
+        "announcements_to_a_forwarder_that_is_not_believed",
+        "mqtt.sn.advertise_to_forwarders = [\"127.0.0.9:4000\", \"10.1.1.1\"]\nmqtt.sn.forwarders = [\"10.1.0.0/16\"]\n",
+        r#"
+t.toml:1:54: error: mqtt.sn.advertise_to_forwarders = "10.1.1.1" has no port
+  rule: a list of addresses with their ports, as ["192.0.2.7:1884", "[2001:db8::7]:1884"]
+  try:  mqtt.sn.advertise_to_forwarders = ["10.1.1.1:1884"]"#,
+    ),
+    (
+        "announcements_to_a_forwarder_that_is_not_listed",
+        "mqtt.sn.advertise_to_forwarders = [\"127.0.0.9:4000\"]\nmqtt.sn.forwarders = [\"10.1.0.0/16\"]\n",
+        r#"
+t.toml:1:35: error: mqtt.sn.advertise_to_forwarders: 127.0.0.9 is no listed forwarder
+  rule: only what mqtt.sn.forwarders lists is believed
+  try:  mqtt.sn.forwarders = ["127.0.0.9"]"#,
+    ),
+    (
         "a_duration_of_zero_for_off",
         "mqtt.session_expiry = 0\n",
         r#"

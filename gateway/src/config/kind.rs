@@ -17,6 +17,13 @@ pub enum Kind {
         /// The largest.
         max: u64,
     },
+    /// A whole number, or `"off"`.
+    OptionalInteger {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
     /// A TCP or UDP port.
     Port,
     /// A duration.
@@ -57,6 +64,10 @@ pub enum Kind {
     Binds,
     /// Address ranges.
     Networks,
+    /// Multicast groups and broadcast addresses, or `"auto"`.
+    Groups,
+    /// Addresses of others, with their ports.
+    Peers,
     /// Topic names under numbers: a family of keys.
     Topics,
 }
@@ -113,6 +124,7 @@ impl Kind {
             Self::Bool => "true or false, without quotes".to_owned(),
             Self::Integer { min, max } if min == max => format!("this version takes {min} only"),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::OptionalInteger { min, max } => format!("a whole number from {min} to {max}, or \"off\""),
             Self::Port => "a port number from 1 to 65535".to_owned(),
             Self::Duration { min, max, may_be_off, whole_seconds } => format!(
                 "a duration from {} to {}, as \"30s\", \"15m\", \"1h30m\"{} or plain seconds{}",
@@ -137,6 +149,10 @@ impl Kind {
                             or \"[::1]:1883\""
                 .to_owned(),
             Self::Networks => "a list of networks, as [\"127.0.0.0/8\", \"::1\", \"10.0.0.0/8\"]".to_owned(),
+            Self::Groups => "\"auto\", or a list of multicast or broadcast addresses, as [\"225.1.1.1\", \"225.1.1.1%eth0:1883\", \
+                             \"ff02::1%wpan0\", \"[ff03::1]:1883\", \"255.255.255.255\"]"
+                .to_owned(),
+            Self::Peers => "a list of addresses with their ports, as [\"192.0.2.7:1884\", \"[2001:db8::7]:1884\"]".to_owned(),
             Self::Topics => "KEY.N = \"topic/name\", N from 1 to 65534 (0 is reserved), the name without + and #".to_owned(),
         }
     }
@@ -160,6 +176,9 @@ impl Kind {
             Value::Unset => quote(""),
             Value::Binds(binds) => list(binds),
             Value::Networks(networks) => list(networks),
+            Value::Groups(groups) => list(groups),
+            Value::Auto => quote("auto"),
+            Value::Peers(peers) => list(peers),
             Value::Topics(topics) => {
                 let entries: Vec<_> =
                     topics.iter().map(|(id, name)| format!("{id} = {}", quote(name.as_str()))).collect();

@@ -86,6 +86,17 @@ impl Config {
         all.collect()
     }
 
+    /// The number of the listener that announcements of MQTT-SN to `peer` leave from: the first that can reach it.
+    pub fn sn_listener_towards(&self, peer: SocketAddr) -> Option<u16> {
+        let reaches = |at: SocketAddr| {
+            at.is_ipv4() == peer.is_ipv4()
+                && (at.ip().is_unspecified() || at.ip().is_loopback() == peer.ip().is_loopback())
+        };
+        let mut listeners = (0..=u16::MAX).zip(self.listeners());
+        let found = listeners.find(|(_, it)| it.protocol == Protocol::MqttSn && reaches(it.address));
+        found.map(|(number, _)| number)
+    }
+
     /// One log line that says how to let devices in, or how far the door is open already.
     pub fn open_hint(&self) -> String {
         let listeners = self.listeners();
@@ -147,5 +158,17 @@ mod tests {
         config.sn.bind = vec![open];
         assert!(config.open_hint().starts_with("the listeners are open"));
         assert_eq!(config.listeners().first().unwrap().address.port(), 9999);
+    }
+
+    #[test]
+    fn forwarders_are_told_from_a_listener_that_reaches_them() {
+        let mut config = Config::default();
+        let towards = |config: &Config, peer: &str| config.sn_listener_towards(peer.parse().unwrap());
+        assert_eq!(towards(&config, "127.0.0.9:4000"), Some(2));
+        assert_eq!(towards(&config, "[::1]:4000"), Some(3));
+        assert_eq!(towards(&config, "10.1.1.1:4000"), None, "loopback does not lead there");
+        config.sn.bind.insert(0, Bind { ip: "10.1.1.9".parse().unwrap(), port: None });
+        assert_eq!(towards(&config, "10.1.1.1:4000"), Some(2));
+        assert_eq!(towards(&config, "127.0.0.9:4000"), Some(3));
     }
 }

@@ -138,7 +138,7 @@ pub(crate) fn load_with_text(sources: Sources, text: Option<&str>) -> Result<Loa
     for argument in &sources.arguments {
         layers.argument(argument);
     }
-    let Layers { values, topics, origins, warnings, mut problems, failed, .. } = layers;
+    let Layers { values, topics, origins, mut warnings, mut problems, failed, .. } = layers;
     let mut all = defaults();
     all.extend(values);
     for key in schema::keys().filter(|key| matches!(key.kind, Kind::Topics)) {
@@ -147,6 +147,7 @@ pub(crate) fn load_with_text(sources: Sources, text: Option<&str>) -> Result<Loa
     }
     let config = Config::from_values(&all);
     problems.extend(super::rules::check(&config, &origins, &failed));
+    warnings.extend(super::rules::doubts(&config, &origins));
     if problems.is_empty() {
         Ok(Loaded { config, origins, warnings, sources })
     } else {
@@ -407,7 +408,8 @@ enum Kept {
 
 /// A value from outside a file. A list may be written as in the file; after `--set` so may a quoted text.
 fn untyped(kind: &Kind, text: &str, may_be_quoted: bool) -> Raw {
-    let listed = text.starts_with('[') && matches!(kind, Kind::Binds | Kind::Networks);
+    let listed =
+        text.starts_with('[') && matches!(kind, Kind::Binds | Kind::Networks | Kind::Groups | Kind::Peers);
     let quoted = may_be_quoted && !kind.is_secret() && text.starts_with(['"', '\'']);
     let typed = if listed || quoted { file::parse_value(text) } else { None };
     match typed {

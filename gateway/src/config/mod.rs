@@ -11,6 +11,7 @@ mod core;
 mod diff;
 mod expand;
 mod file;
+pub mod group;
 pub mod kind;
 mod listen;
 mod load;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use broker_core::topic::TopicName;
 
+use super::group::{GroupAddress, NoGroup};
 use super::kind::{Advice, Fault, Kind, Raw, quote};
 use super::types::{Bind, Network, Secret, Value};
 use super::{suggest, units};
@@ -17,6 +18,9 @@ impl Kind {
         match self {
             Self::Binds => return read_list(raw, read_bind).map(Value::Binds),
             Self::Networks => return read_list(raw, read_network).map(Value::Networks),
+            Self::Groups if raw.as_text() == Some("auto") => return Ok(Value::Auto),
+            Self::Groups => return read_list(raw, read_group).map(Value::Groups),
+            Self::Peers => return read_list(raw, read_peer).map(Value::Peers),
             Self::Topics => {
                 return match raw {
                     Raw::List(items) if items.is_empty() => Ok(Value::Topics(BTreeMap::new())),
@@ -25,6 +29,7 @@ impl Kind {
             }
             Self::Bool
             | Self::Integer { .. }
+            | Self::OptionalInteger { .. }
             | Self::Port
             | Self::Duration { .. }
             | Self::Size { .. }
@@ -41,6 +46,18 @@ impl Kind {
         match *self {
             Self::Bool => read_bool(raw),
             Self::Integer { min, max } => read_integer(raw, min, max).map(Value::Integer),
+            Self::OptionalInteger { min, max } => match raw {
+                Raw::Text(word) | Raw::Untyped(word) if word == "off" => Ok(Value::Off),
+                Raw::Bool(false) => Err(wrong_type(raw, "a whole number").better(quote("off"))),
+                Raw::Bool(true)
+                | Raw::Integer(..)
+                | Raw::Float(_)
+                | Raw::Text(_)
+                | Raw::Untyped(_)
+                | Raw::List(_)
+                | Raw::Date(_)
+                | Raw::Table => read_integer(raw, min, max).map(Value::Integer),
+            },
             Self::Port => read_integer(raw, 1, 65_535).map(Value::Integer),
             Self::Duration { min, max, may_be_off, whole_seconds } => {
                 read_duration(raw, min, max, may_be_off, whole_seconds)
@@ -57,7 +74,9 @@ impl Kind {
             Self::File => read_path(raw, base, "file", Path::is_file),
             Self::Folder => read_path(raw, base, "folder", Path::is_dir),
             Self::Choice(words) => read_choice(raw, words),
-            Self::Binds | Self::Networks | Self::Topics => Err(Fault::new(raw, "is a list")),
+            Self::Binds | Self::Networks | Self::Groups | Self::Peers | Self::Topics => {
+                Err(Fault::new(raw, "is a list"))
+            }
         }
     }
 }
@@ -311,6 +330,22 @@ fn read_bind(raw: &Raw, text: &str) -> Result<Bind, Fault> {
         "*" | "" | "any" | "all" => fault.better(with_port("0.0.0.0", "::")),
         _ => fault,
     })
+}
+
+fn read_group(raw: &Raw, text: &str) -> Result<GroupAddress, Fault> {
+    text.parse().map_err(|error: NoGroup| Fault::new(raw, error.to_string()))
+}
+
+fn read_peer(raw: &Raw, text: &str) -> Result<SocketAddr, Fault> {
+    match (text.parse::<SocketAddr>(), text.parse::<IpAddr>()) {
+        (Ok(peer), _) if peer.port() == 0 => Err(Fault::new(raw, "has port 0")),
+        (Ok(peer), _) => Ok(peer),
+        (Err(_), Ok(ip)) => {
+            let better = format!("[{}]", quote(&SocketAddr::new(ip, 1884).to_string()));
+            Err(Fault::new(raw, "has no port").better(better))
+        }
+        (Err(_), Err(_)) => Err(Fault::new(raw, "is not an address with a port")),
+    }
 }
 
 fn read_network(raw: &Raw, text: &str) -> Result<Network, Fault> {

@@ -90,6 +90,8 @@ pub(crate) fn check(
         });
     }
 
+    problems.extend(discovery(config, &sound, &place));
+
     let listen_keys = ["mqtt.bind", "mqtt.sn.bind", "lwm2m.bind"];
     if !sound(&listen_keys) || !sound(&["mqtt.port", "mqtt.sn.port", "lwm2m.port"]) {
         return problems;
@@ -131,6 +133,77 @@ pub(crate) fn check(
         }
     }
     problems
+}
+
+/// What discovery of MQTT-SN needs of other keys.
+fn discovery(
+    config: &Config,
+    sound: &dyn Fn(&[&str]) -> bool,
+    place: &dyn Fn(&[&str]) -> Place,
+) -> Vec<Problem> {
+    const GROUPS: &str = "mqtt.sn.groups";
+    const STANDBY: &str = "mqtt.sn.standby_for";
+    const TO_FORWARDERS: &str = "mqtt.sn.advertise_to_forwarders";
+    let sn = &config.sn;
+    let mut problems = Vec::new();
+    if sn.standby_for == Some(sn.gateway_id) && sound(&[STANDBY, "mqtt.sn.gateway_id"]) {
+        problems.push(Problem {
+            place: place(&[STANDBY, "mqtt.sn.gateway_id"]),
+            what: format!("{STANDBY} = {} is this gateway's own id", sn.gateway_id),
+            rule: "a gateway stands by for another one".to_owned(),
+            advice: "the other one's id, or another mqtt.sn.gateway_id for this one".to_owned(),
+        });
+    }
+    let listening = |v4: bool| sn.bind.iter().any(|bind| bind.ip.is_ipv4() == v4);
+    let unheard = |v4: bool| !sn.bind.is_empty() && !listening(v4) && sound(&["mqtt.sn.bind"]);
+    let open = |v4: bool| if v4 { "\"0.0.0.0\"" } else { "\"::\"" };
+    for group in sn.groups.iter().flatten().filter(|group| unheard(group.ip.is_ipv4())) {
+        problems.push(Problem {
+            place: place(&[GROUPS, "mqtt.sn.bind"]),
+            what: format!("{GROUPS}: {group} has no address of its family in mqtt.sn.bind to answer from"),
+            rule: "answers on a group leave from a port of mqtt.sn.bind".to_owned(),
+            advice: format!("{} in mqtt.sn.bind, or {group} out of {GROUPS}", open(group.ip.is_ipv4())),
+        });
+    }
+    for peer in &sn.advertise_to_forwarders {
+        if !sn.forwarders.iter().any(|network| network.contains(peer.ip()))
+            && sound(&["mqtt.sn.forwarders", TO_FORWARDERS])
+        {
+            problems.push(Problem {
+                place: place(&[TO_FORWARDERS]),
+                what: format!("{TO_FORWARDERS}: {} is no listed forwarder", peer.ip()),
+                rule: "only what mqtt.sn.forwarders lists is believed".to_owned(),
+                advice: format!("mqtt.sn.forwarders = [{}]", quote(&peer.ip().to_string())),
+            });
+        }
+        if !sn.bind.is_empty() && sound(&["mqtt.sn.bind"]) && config.sn_listener_towards(*peer).is_none() {
+            problems.push(Problem {
+                place: place(&[TO_FORWARDERS, "mqtt.sn.bind"]),
+                what: format!("{TO_FORWARDERS}: no address of mqtt.sn.bind leads to {peer}"),
+                rule: "announcements leave from a port of mqtt.sn.bind".to_owned(),
+                advice: format!("{} in mqtt.sn.bind, or {peer} out of {TO_FORWARDERS}", open(peer.is_ipv4())),
+            });
+        }
+    }
+    problems
+}
+
+/// What is allowed and yet seldom meant.
+pub(crate) fn doubts(config: &Config, origins: &BTreeMap<String, Place>) -> Vec<Problem> {
+    const PERIOD: &str = "mqtt.sn.advertise_duration";
+    let seconds = config.sn.advertise_duration.as_secs();
+    let mut doubts = Vec::new();
+    if seconds > 32_767 {
+        doubts.push(Problem {
+            place: origins.get(PERIOD).cloned().unwrap_or(Place::Default),
+            what: format!(
+                "{PERIOD} = {seconds} is negative for clients that read it as a signed number (Zephyr)"
+            ),
+            rule: "a 16-bit number of seconds, which some clients take for signed".to_owned(),
+            advice: format!("{PERIOD} = 32767 or less"),
+        });
+    }
+    doubts
 }
 
 /// Whether the kernel cannot tell the two apart (`0.0.0.0` holds every IPv4 address, `::` every IPv6 one).

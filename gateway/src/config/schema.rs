@@ -16,11 +16,13 @@
 //! something: a row whose feature is missing has `later`, and whoever builds the feature removes that word.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use broker_core::topic::TopicName;
 
+use super::group::GroupAddress;
 use super::kind::Kind;
 use super::types::{
     Bind, Field, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, SnRebind,
@@ -225,7 +227,20 @@ schema! {
         /// Time between two ADVERTISE messages.
         advertise_duration: Duration, "mqtt.sn.advertise_duration" = "900",
             Kind::Duration { min: SECOND, max: Duration::from_secs(65_535), may_be_off: false, whole_seconds: true },
-            Reload, later = "this version does not announce itself (ADVERTISE)";
+            Reload;
+        /// Where the gateway announces itself and is looked for: multicast groups and broadcast addresses, each on
+        /// one interface (%NAME) or on all that are up. "auto" is 225.1.1.1 for the addresses of mqtt.sn.bind that
+        /// are open to the network, and nothing on loopback; [] is nowhere.
+        groups: Option<Vec<GroupAddress>>, "mqtt.sn.groups" = "\"auto\"", Kind::Groups, Reload,
+            example = "[\"225.1.1.1\", \"ff02::1%wpan0\", \"255.255.255.255:1884\"]";
+        /// Port of groups that name none.
+        group_port: u16, "mqtt.sn.group_port" = "1883", PORT, Reload;
+        /// How many routers away groups are announced to (TTL, hop limit), and answered where a search has radius 0.
+        group_ttl: u8, "mqtt.sn.group_ttl" = "1", Kind::Integer { min: 1, max: 255 }, Reload;
+        /// Id of a gateway that this one stands by for: it keeps silent on groups as long as it hears that gateway
+        /// there, and takes over when three of its announcements are missing.
+        standby_for: Option<u8>, "mqtt.sn.standby_for" = "\"off\"", Kind::OptionalInteger { min: 0, max: 255 }, Reload,
+            example = "7";
         /// Whether devices may publish without a connection (QoS -1, in flags QoS 3).
         enable_qos3: bool, "mqtt.sn.enable_qos3" = "true", Kind::Bool, Reload;
         /// The user name under which devices connect, since MQTT-SN 1.2 knows none.
@@ -278,6 +293,8 @@ schema! {
         disconnect_unknown: bool, "mqtt.sn.disconnect_unknown" = "true", Kind::Bool, Reload;
         /// Forwarders whose encapsulation is believed; none unless listed.
         forwarders: Vec<Network>, "mqtt.sn.forwarders" = "[]", Kind::Networks, Reload, example = "[\"10.1.2.0/28\"]";
+        /// Which of them hear the announcements too, encapsulated, for the nodes behind them.
+        advertise_to_forwarders: Vec<SocketAddr>, "mqtt.sn.advertise_to_forwarders" = "[]", Kind::Peers, Reload;
     }
 
     /// LwM2M devices (CoAP over UDP).

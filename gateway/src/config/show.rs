@@ -36,7 +36,10 @@ fn rows(loaded: &Loaded) -> Vec<Row> {
             | Value::Path(_)
             | Value::Unset
             | Value::Binds(_)
-            | Value::Networks(_)) => rows.push(Row { name: key.name.to_owned(), key, value }),
+            | Value::Networks(_)
+            | Value::Groups(_)
+            | Value::Auto
+            | Value::Peers(_)) => rows.push(Row { name: key.name.to_owned(), key, value }),
         }
     }
     rows
@@ -104,10 +107,11 @@ fn json(value: &Value) -> Json {
         Value::Text(t) => Json::String(t.clone()),
         Value::Secret(_) => text(Kind::Secret { max: 0 }),
         Value::Path(path) => Json::String(path.to_string_lossy().into_owned()),
-        Value::Binds(binds) => Json::Array(binds.iter().map(|bind| Json::String(bind.to_string())).collect()),
-        Value::Networks(networks) => {
-            Json::Array(networks.iter().map(|network| Json::String(network.to_string())).collect())
-        }
+        Value::Binds(binds) => list(binds),
+        Value::Networks(networks) => list(networks),
+        Value::Groups(groups) => list(groups),
+        Value::Auto => Json::String("auto".to_owned()),
+        Value::Peers(peers) => list(peers),
         Value::Topics(topics) => Json::Object(
             topics
                 .iter()
@@ -115,4 +119,8 @@ fn json(value: &Value) -> Json {
                 .collect(),
         ),
     }
+}
+
+fn list<T: ToString>(items: &[T]) -> Json {
+    Json::Array(items.iter().map(|item| Json::String(item.to_string())).collect())
 }

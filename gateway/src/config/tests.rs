@@ -375,6 +375,14 @@ fn a_key_without_effect_gives_a_warning_that_says_so() {
         ]
     );
     assert!(warnings("lwm2m.certfile = \"\"\nmqtt.port = 1883\n").is_empty());
+    assert_eq!(
+        warnings("mqtt.sn.advertise_duration = \"10h\"\n"),
+        [
+            "t.toml:1:30: warning: mqtt.sn.advertise_duration = 36000 is negative for clients that read it as a signed \
+             number (Zephyr)\n  rule: a 16-bit number of seconds, which some clients take for signed\n  try:  \
+             mqtt.sn.advertise_duration = 32767 or less"
+        ]
+    );
     let near = layered("", &[("TURNSTONE_MQTT_PORT", "1"), ("TURNSTONE_HOME", "/")], &[])
         .unwrap_or_else(|p| panic!("{p}"));
     let near: Vec<_> =

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use broker_core::topic::TopicName;
 
+use super::group::GroupAddress;
+
 /// A text that no log line, report or `Debug` output ever shows.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);
@@ -153,6 +155,12 @@ pub enum Value {
     Binds(Vec<Bind>),
     /// Address ranges.
     Networks(Vec<Network>),
+    /// Multicast groups and broadcast addresses.
+    Groups(Vec<GroupAddress>),
+    /// The word `"auto"` of groups.
+    Auto,
+    /// Addresses of others, with their ports.
+    Peers(Vec<SocketAddr>),
     /// Predefined topic ids and their names.
     Topics(BTreeMap<u16, TopicName>),
 }
@@ -196,6 +204,7 @@ plain_fields!(
     Duration(Duration),
     Binds(Vec<Bind>),
     Networks(Vec<Network>),
+    Peers(Vec<SocketAddr>),
     Topics(BTreeMap<u16, TopicName>),
 );
 
@@ -215,6 +224,19 @@ macro_rules! optional_fields {
         }
     )* };
 }
+impl Field for Option<u8> {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Integer(n) => u8::try_from(*n).ok().map(Some),
+            Value::Off => Some(None),
+            _ => None,
+        }
+    }
+    fn to_value(&self) -> Value {
+        self.map_or(Value::Off, |n| Value::Integer(u64::from(n)))
+    }
+}
+
 impl Field for String {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
@@ -233,6 +255,7 @@ optional_fields!(
     Text(String) or Unset,
     Secret(Secret) or Unset,
     Path(PathBuf) or Unset,
+    Groups(Vec<GroupAddress>) or Auto,
 );
 
 /// Declares an enum whose variants are the words of a `Kind::Choice`.

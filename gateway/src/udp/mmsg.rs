@@ -26,6 +26,10 @@ pub(crate) struct Received<'a> {
     pub(crate) from: Address,
     /// The destination was a multicast or broadcast group.
     pub(crate) group: bool,
+    /// The destination.
+    pub(crate) hit: Option<IpAddr>,
+    /// Index of the interface that it came in by; 0: not known.
+    pub(crate) interface: u32,
     /// Its bytes.
     pub(crate) bytes: &'a [u8],
 }
@@ -123,6 +127,8 @@ impl Batch {
                     each(Received {
                         from: Address { remote, local: control.local, listener },
                         group: control.group,
+                        hit: control.hit,
+                        interface: control.interface,
                         bytes,
                     })
                 }
@@ -165,7 +171,7 @@ impl Batch {
             header.msg_hdr.msg_controllen = size_of::<[u64; CONTROL_WORDS]>() as _;
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;
-            let used = write_control(&mut header.msg_hdr, control, datagram.to.local, datagram.ttl);
+            let used = write_control(&mut header.msg_hdr, control, datagram.to, datagram.ttl);
             header.msg_hdr.msg_controllen = used as _;
             if used == 0 {
                 header.msg_hdr.msg_control = std::ptr::null_mut();
@@ -184,6 +190,8 @@ impl Batch {
 struct Control {
     local: Option<IpAddr>,
     group: bool,
+    hit: Option<IpAddr>,
+    interface: u32,
     drops: Option<u32>,
 }
 
@@ -207,12 +215,16 @@ fn read_control(header: &libc::msghdr) -> Control {
                     let hit = Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr));
                     let own = Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr));
                     control.group = hit != own;
+                    control.hit = Some(IpAddr::V4(hit));
+                    control.interface = u32::try_from(info.ipi_ifindex).unwrap_or(0);
                     control.local = (!own.is_unspecified()).then_some(IpAddr::V4(own));
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if holds(size_of::<libc::in6_pktinfo>()) => {
                     let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
                     let hit = Ipv6Addr::from(info.ipi6_addr.s6_addr);
                     control.group = hit.is_multicast();
+                    control.hit = Some(IpAddr::V6(hit));
+                    control.interface = info.ipi6_ifindex as u32; // c_int with musl
                     control.local = (!control.group).then_some(IpAddr::V6(hit));
                 }
                 (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) if holds(size_of::<u32>()) => {
@@ -282,7 +294,7 @@ fn write_name(name: &mut libc::sockaddr_storage, address: SocketAddr, v6: bool) 
 fn write_control(
     header: &mut libc::msghdr,
     control: &mut [u64; CONTROL_WORDS],
-    local: Option<IpAddr>,
+    to: Address,
     ttl: Option<u8>,
 ) -> usize {
     control.fill(0);
@@ -292,6 +304,13 @@ fn write_control(
     // for the second; the block was zeroed, which CMSG_NXTHDR needs. Data is written unaligned.
     unsafe {
         let mut next = libc::CMSG_FIRSTHDR(header);
+        // The kernel takes the interface of a group from IPv4's source address, and from IPv6's scope only where the
+        // group is link-local.
+        let interface = match to.remote {
+            SocketAddr::V6(group) if group.ip().is_multicast() => group.scope_id(),
+            SocketAddr::V4(_) | SocketAddr::V6(_) => 0,
+        };
+        let local = to.local.or((interface != 0).then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
         match local {
             Some(IpAddr::V4(ip)) => {
                 let info = libc::in_pktinfo {
@@ -303,8 +322,10 @@ fn write_control(
                 next = libc::CMSG_NXTHDR(header, next);
             }
             Some(IpAddr::V6(ip)) => {
-                let info =
-                    libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 };
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr { s6_addr: ip.octets() },
+                    ipi6_ifindex: interface as _,
+                };
                 used += put(next, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
                 next = libc::CMSG_NXTHDR(header, next);
             }

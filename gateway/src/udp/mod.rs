@@ -1,6 +1,9 @@
-//! UDP sockets of a worker: many datagrams a system call, replies from the address that was hit.
+//! UDP sockets of a worker: many datagrams a system call, replies from the address that was hit, multicast groups.
+mod groups;
+pub(crate) mod interfaces;
 mod mmsg;
 mod port;
 
+pub(crate) use groups::{GroupSettings, Groups, Speaker};
 pub(crate) use mmsg::Batch;
-pub(crate) use port::{UdpCounters, UdpPort, bind};
+pub(crate) use port::{UdpCounters, UdpPort, bind, shortfall};

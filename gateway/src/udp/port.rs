@@ -1,12 +1,12 @@
 //! [`UdpPort`]: one bound UDP socket and what the kernel says about it.
 use super::mmsg::{BATCH, Batch, Received, set_option};
-use broker_core::frontend::{Actions, DatagramOut, ListenerId};
+use broker_core::frontend::{Actions, Address, DatagramOut, ListenerId};
 use broker_core::link::FrontendId;
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Receive buffer asked for: the kernel's default holds 280 small datagrams, which one burst of wake-ups fills.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
@@ -29,6 +29,8 @@ pub(crate) struct UdpCounters {
     pub(crate) kernel_drops: u64,
     /// Cut, or without a usable sender.
     pub(crate) unusable: u64,
+    /// Our own, brought back by a group.
+    pub(crate) own_heard: u64,
 }
 
 /// A bound UDP socket.
@@ -39,6 +41,8 @@ pub(crate) struct UdpPort {
     pub(crate) frontend: FrontendId,
     /// Not read to its end yet: edge-triggered, so nobody will say it again.
     pub(crate) readable: bool,
+    /// Datagrams for groups that the kernel refused, for the log.
+    pub(crate) group_failures: Vec<(Address, io::Error)>,
     v6: bool,
     kernel_drops_seen: u32,
 }
@@ -53,6 +57,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    inform(socket.as_raw_fd(), address.is_ipv6())?;
     let fd = socket.as_raw_fd();
     // As root beyond rmem_max; else as much as rmem_max lets through.
     let wanted = RECEIVE_BUFFER_BYTES as libc::c_int;
@@ -62,23 +67,46 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
     if !set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, wanted) {
         socket.set_send_buffer_size(RECEIVE_BUFFER_BYTES)?;
     }
-    // Best effort: without it the kernel's drops are not counted, everything else works.
-    let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
-    let informed = match address {
-        SocketAddr::V4(_) => set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
-        SocketAddr::V6(_) => set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
-    };
-    if !informed {
-        return Err(io::Error::last_os_error());
-    }
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Has the kernel say with each datagram what it hit and on which interface, and how many were dropped.
+///
+/// # Errors
+/// What the system reports.
+pub(super) fn inform(fd: RawFd, v6: bool) -> io::Result<()> {
+    // Best effort: without it the kernel's drops are not counted, everything else works.
+    let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
+    let informed = match v6 {
+        false => set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        true => set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+    };
+    if informed { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What the operator should know when `socket` got less room for what comes in than was asked for.
+pub(crate) fn shortfall(socket: &Socket) -> Option<String> {
+    // The kernel books twice the size, for its own overhead, and says so.
+    too_little(socket.recv_buffer_size().ok()? / 2)
+}
+
+fn too_little(got: usize) -> Option<String> {
+    (got < RECEIVE_BUFFER_BYTES).then(|| {
+        format!(
+            "the kernel gives each UDP socket {} KiB for what comes in instead of {} KiB, so bursts of devices may be \
+             lost; try: sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}",
+            got >> 10,
+            RECEIVE_BUFFER_BYTES >> 10
+        )
+    })
 }
 
 impl UdpPort {
     pub(crate) fn new(socket: Socket, listener: ListenerId, frontend: FrontendId, v6: bool) -> Self {
         let socket = UdpSocket::from_std(socket.into());
-        UdpPort { socket, listener, frontend, readable: true, v6, kernel_drops_seen: 0 }
+        let group_failures = Vec::new();
+        UdpPort { socket, listener, frontend, readable: true, group_failures, v6, kernel_drops_seen: 0 }
     }
 
     /// Takes one batch of datagrams and hands each to `each`. What is left shows in `readable`.
@@ -139,9 +167,12 @@ impl UdpPort {
                     counters.send_full += datagrams.len() as u64;
                     return;
                 }
-                Err(_) => {
+                Err(error) => {
                     // The error is about the first one (no route, filtered, too large): the others still go.
                     counters.send_failed += 1;
+                    if let Some(first) = datagrams.first().filter(|it| it.ttl.is_some()) {
+                        self.group_failures.push((first.to, error));
+                    }
                     datagrams = datagrams.split_first().map(|(_, rest)| rest).unwrap_or_default();
                 }
             }
@@ -164,7 +195,6 @@ fn retry(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use broker_core::frontend::Address;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     fn port(address: SocketAddr) -> (UdpPort, SocketAddr) {
@@ -270,6 +300,44 @@ mod tests {
         let mut buffer = [0; 16];
         let (length, _) = client.recv_from(&mut buffer).expect("an answer");
         assert_eq!(&buffer[..length], b"back");
+    }
+
+    #[test]
+    fn what_the_kernel_drops_is_counted() {
+        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback");
+        // Room for a few datagrams only; the kernel's smallest.
+        socket.set_recv_buffer_size(1).expect("a buffer");
+        let local = socket.local_addr().ok().and_then(|a| a.as_socket()).expect("it is bound");
+        let mut server = UdpPort::new(socket, ListenerId(3), FrontendId::MqttSn, false);
+        let client = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let (mut batch, mut counters) = (Batch::new(), UdpCounters::default());
+        for _ in 0..500 {
+            client.send_to(b"0123456789", local).expect("loopback");
+        }
+        for _ in 0..20 {
+            server.receive(&mut batch, &mut counters, |_| {});
+        }
+        // The count comes with the next datagram.
+        client.send_to(b"one more", local).expect("loopback");
+        server.readable = true;
+        server.receive(&mut batch, &mut counters, |_| {});
+        assert!(counters.kernel_drops > 0 && counters.datagrams_received < 501);
+        assert_eq!(counters.datagrams_received + counters.kernel_drops, 501);
+    }
+
+    #[test]
+    fn a_receive_buffer_that_is_too_small_is_told_with_the_way_out() {
+        assert_eq!(too_little(RECEIVE_BUFFER_BYTES), None);
+        let text = too_little(212_992).expect("too little");
+        assert!(
+            text.contains(" 208 KiB ")
+                && text.contains("instead of 4096 KiB")
+                && text.contains("rmem_max=4194304"),
+            "{text}"
+        );
+        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback");
+        socket.set_recv_buffer_size(65_536).expect("a buffer");
+        assert!(shortfall(&socket).is_some_and(|text| text.contains(" 64 KiB ")));
     }
 
     #[test]

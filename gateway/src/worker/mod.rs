@@ -32,4 +32,5 @@ const DRAIN_MAX: Duration = Duration::from_secs(4);
 /// Tokens: those of streams are below, see [`crate::streams`].
 const LISTENERS: usize = 1 << 60;
 const PORTS: usize = 1 << 61;
+const GROUPS: usize = 3 << 60;
 const BELL: Token = Token(1 << 62);

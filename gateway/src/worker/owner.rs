@@ -4,7 +4,7 @@ use super::accept::Acceptor;
 use super::colleague::Colleague;
 use super::looper::Looper;
 use super::mail::{BATCHES_MAX, Bell, Line, Report, ToColleague, ToOwner, Uplink};
-use super::{BELL, DRAIN_MAX, FLUSH_AFTER_BYTES, FLUSHES_MAX, LISTENERS, PORTS, READS_PER_ROUND};
+use super::{BELL, DRAIN_MAX, FLUSH_AFTER_BYTES, FLUSHES_MAX, GROUPS, LISTENERS, PORTS, READS_PER_ROUND};
 use crate::clock::Clock;
 use crate::dump;
 use crate::hub::Hub;
@@ -16,7 +16,7 @@ use crate::stats::Stats;
 use crate::streams::Streams;
 use crate::sys_topics::{self, SysTopics};
 use crate::tcp::TcpPort;
-use crate::udp::UdpPort;
+use crate::udp::{Groups, UdpPort};
 use broker_core::acl::Acl;
 use broker_core::link::FrontendId;
 use broker_core::mqtt::Shared;
@@ -79,7 +79,9 @@ impl Owner {
             Shared::new(settings.limits.clone(), settings.idle_timeout, worker_seed(seed, settings.workers));
         let credit = settings.limits.stream_credit_bytes;
         let streams = Streams::new(now, 0, poll.registry().try_clone()?, Rc::clone(&shared), credit);
-        let mut hub = Hub::new(Broker::new(settings.limits.clone(), seed), usize::from(settings.workers));
+        let groups = Groups::new(poll.registry().try_clone()?, GROUPS, settings.groups.clone());
+        let broker = Broker::new(settings.limits.clone(), seed);
+        let mut hub = Hub::new(broker, usize::from(settings.workers), groups);
         for port in ports {
             // A protocol without a port has no front-end, and no session of its own at the broker.
             if !hub.has_front(port.frontend)
@@ -206,6 +208,7 @@ impl Owner {
         let own = [
             self.streams.next_timeout(),
             self.hub.next_timeout(),
+            self.hub.groups.next_timeout(),
             self.next_sys,
             self.acceptor.next_timeout(),
             self.limiter.next(),
@@ -217,6 +220,8 @@ impl Owner {
         let token = event.token();
         if token == BELL {
             self.has_mail = true;
+        } else if token.0 >= GROUPS {
+            self.hub.groups.on_event(token.0);
         } else if let Some(index) = token.0.checked_sub(PORTS) {
             if let Some(port) = self.hub.ports.get_mut(index) {
                 port.readable = true;
@@ -370,6 +375,9 @@ impl Owner {
             self.streams.handle_timeout(now, &mut self.hub.requests);
             self.hub.settle(now, &mut self.streams, &mut self.stats);
         }
+        if self.hub.groups.next_timeout().is_some_and(|deadline| deadline <= now.instant) {
+            self.hub.refresh_groups(now);
+        }
         if self.hub.next_timeout().is_some_and(|deadline| deadline <= now.instant) {
             self.hub.handle_timeout(now, &mut self.streams, &mut self.stats);
         }
@@ -390,6 +398,7 @@ impl Owner {
         self.flush(now);
         // The front-ends' farewell is sent.
         self.hub.ports.clear();
+        self.hub.groups.close();
         self.lines.iter().for_each(|line| line.tell(ToColleague::Stop));
     }
 
@@ -434,6 +443,7 @@ impl Owner {
         self.shared.set_limits(settings.limits.clone(), settings.idle_timeout);
         self.streams.set_credit(settings.limits.stream_credit_bytes);
         self.hub.handle_config(now, &settings.fronts);
+        self.hub.groups.set_settings(now.instant, settings.groups.clone());
         close_topics(&mut self.hub, &settings);
         let limits = settings.limits.clone();
         self.hub.with_broker(now, &mut self.streams, &mut self.stats, |broker, out| {
