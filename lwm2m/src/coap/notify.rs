@@ -92,6 +92,13 @@ impl<P: PeerKey> Endpoint<P> {
         true
     }
 
+    /// Its notifications bear this tag from now on. Returns whether there is such an observation.
+    pub fn tag_observation(&mut self, token: &Token, tag: u64) -> bool {
+        let Some(observation) = self.observations.by_token_mut(token) else { return false };
+        observation.tag = tag;
+        true
+    }
+
     /// The device of an observation has a new address. Returns whether there was one.
     pub fn move_observation(&mut self, token: &Token, to: P) -> bool {
         let Some(observation) = self.observations.by_token_mut(token) else { return false };

@@ -69,11 +69,9 @@ impl Lwm2mServer {
             .into_iter()
             .map(|observation| observation.saved.token)
             .collect();
-        let address = device.address;
         for token in tokens {
             self.coap.forget_observation(now.instant, &token, &mut self.coap_out);
         }
-        self.coap.abandon(&address, &mut self.coap_out);
         self.devices.hide(slot);
         self.announce_ended(now, slot, reason, out);
     }

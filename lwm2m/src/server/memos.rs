@@ -143,7 +143,11 @@ impl Lwm2mServer {
             jobs: Vec::new(),
             waiting: restored.queued,
         };
+        let tokens: Vec<_> = device.observations.iter().map(|observation| observation.saved.token).collect();
         let slot = self.devices.insert(device);
+        for token in tokens {
+            self.own_observation(slot, &token);
+        }
         self.attach(slot, out);
     }
 
@@ -159,7 +163,9 @@ impl Lwm2mServer {
         for token in tokens {
             self.coap.move_observation(&token, address);
         }
-        self.coap.abandon(&before, &mut self.coap_out);
+        if self.devices.by_address(&before) == Some(slot) {
+            self.coap.abandon(&before, &mut self.coap_out); // nobody else is known there
+        }
         self.devices.move_to(slot, address);
     }
 }

@@ -1,12 +1,15 @@
 //! Notifications of devices, to everyone who asked.
 use super::Lwm2mServer;
 use super::responses::{Outcome, diagnostic};
-use crate::coap::{Code, Notification};
+use crate::coap::{Code, Notification, Token};
 use crate::command::{Answer, Asker, Content};
 use crate::path::ObjectPath;
 use crate::registration::SavedAsker;
 use broker_core::Now;
 use broker_core::frontend::{Actions, Address};
+
+/// Marks the tag of an observation that names its device's slot.
+const OWNER: u64 = 1 << 63;
 
 impl Lwm2mServer {
     pub(super) fn on_notification(
@@ -62,11 +65,20 @@ impl Lwm2mServer {
         self.keep(slot, out);
     }
 
+    /// The device of an observation is told by its token: several devices may be behind one address.
     fn observation_at(&self, notification: &Notification<Address>) -> Option<(u32, usize)> {
-        let slot = self.devices.by_address(&notification.peer)?;
-        let observations = &self.devices.get(slot)?.observations;
-        let place = observations.iter().position(|o| o.saved.token == notification.token)?;
-        Some((slot, place))
+        let owner = (notification.tag & OWNER != 0).then_some(notification.tag as u32);
+        let there = self.devices.by_address(&notification.peer);
+        owner.into_iter().chain(there).find_map(|slot| {
+            let observations = &self.devices.get(slot)?.observations;
+            let place = observations.iter().position(|o| o.saved.token == notification.token)?;
+            Some((slot, place))
+        })
+    }
+
+    /// Notes whose observation a token is.
+    pub(super) fn own_observation(&mut self, slot: u32, token: &Token) {
+        self.coap.tag_observation(token, OWNER | u64::from(slot));
     }
 
     fn tell_observers(

@@ -147,6 +147,7 @@ impl Lwm2mServer {
             observation.saved.askers.retain(|other| !is_on(other, channel));
             observation.saved.askers.push(asker);
         }
+        self.own_observation(slot, &observed.token);
     }
 
     /// A job that observes or cancels is over: books and memo.

@@ -6,7 +6,7 @@ use coap_lite::{CoapOption, MessageType, Packet, RequestType};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-const COMMAND: &str = r#"{"reqID":29,"msgType":"firmware","data":{"file":"meter-2.1.bin"}}"#;
+pub(super) const COMMAND: &str = r#"{"reqID":29,"msgType":"firmware","data":{"file":"meter-2.1.bin"}}"#;
 
 struct OneImage(Bytes);
 
@@ -16,19 +16,19 @@ impl Images for OneImage {
     }
 }
 
-fn image(bytes: usize) -> Bytes {
+pub(super) fn image(bytes: usize) -> Bytes {
     (0..bytes).map(|n| (n * 31 % 251) as u8).collect::<Vec<u8>>().into()
 }
 
 /// Object 5 of a device.
 #[derive(Default)]
-struct Meter {
-    state: u8,
-    result: u8,
-    delivery: u8,
-    package: Vec<u8>,
-    uri: String,
-    executed: u32,
+pub(super) struct Meter {
+    pub(super) state: u8,
+    pub(super) result: u8,
+    pub(super) delivery: u8,
+    pub(super) package: Vec<u8>,
+    pub(super) uri: String,
+    pub(super) executed: u32,
     /// Drops every so manieth block.
     loses: usize,
     seen: usize,
@@ -40,6 +40,11 @@ impl Meter {
         Meter { delivery: 2, ..Meter::default() }
     }
 
+    /// 0 by pull only, 1 by push only, 2 both.
+    pub(super) fn delivering(delivery: u8) -> Meter {
+        Meter { delivery, ..Meter::default() }
+    }
+
     fn object(&self) -> Reply {
         let text = format!(
             r#"[{{"bn":"/5/0/","n":"3","v":{}}},{{"n":"5","v":{}}},{{"n":"8/0","v":0}},{{"n":"9","v":{}}}]"#,
@@ -48,7 +53,7 @@ impl Meter {
         Reply::content(110, text)
     }
 
-    fn on(&mut self, seen: &Seen) -> Does {
+    pub(super) fn on(&mut self, seen: &Seen) -> Does {
         self.seen += 1;
         if self.loses > 0 && self.seen.is_multiple_of(self.loses) {
             return Does::Silence;
@@ -90,7 +95,7 @@ impl Meter {
     }
 }
 
-fn world_with(bytes: usize) -> (World, Device) {
+pub(super) fn world_with(bytes: usize) -> (World, Device) {
     let listeners = vec![SocketAddr::from(([192, 0, 2, 1], 5683))];
     let mut world = World::with(Config { listeners, ..Config::default() });
     world.server.set_images(Box::new(OneImage(image(bytes))));
@@ -101,7 +106,7 @@ fn world_with(bytes: usize) -> (World, Device) {
 }
 
 /// Serves the device second by second until `done` or the time is over.
-fn run(
+pub(super) fn run(
     world: &mut World,
     device: &mut Device,
     meter: &mut Meter,
@@ -119,14 +124,14 @@ fn run(
 }
 
 /// The device comes back with its new program.
-fn reboot(world: &mut World, device: &mut Device, meter: &mut Meter, result: u8) {
+pub(super) fn reboot(world: &mut World, device: &mut Device, meter: &mut Meter, result: u8) {
     (meter.state, meter.result) = (0, result);
     device.register(world, &["ep=m1", "lwm2m=1.1", "lt=86400"], r#"</>;ct=110,</3/0>,</5/0>"#);
     run(world, device, meter, 1, |_| true);
     device.serve(world, |seen| meter.on(seen));
 }
 
-const UPDATED: &str = r#"{"reqID":29,"msgType":"firmware","data":{"reqPath":"/5/0","code":"2.04","codeMsg":"changed","state":0,"result":1}}"#;
+pub(super) const UPDATED: &str = r#"{"reqID":29,"msgType":"firmware","data":{"reqPath":"/5/0","code":"2.04","codeMsg":"changed","state":0,"result":1}}"#;
 
 #[test]
 fn an_image_is_pushed_installed_and_reported_over_a_reboot() {

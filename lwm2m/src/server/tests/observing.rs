@@ -52,6 +52,46 @@ fn a_notification_goes_to_every_topic_that_asked_with_its_own_id() {
     );
 }
 
+/// Two endpoints behind one socket, as simulators and gateways of another kind have them.
+#[test]
+fn notifications_of_two_devices_at_one_address_go_to_their_own_askers() {
+    let mut world = World::new();
+    let mut device = Device::new(56830);
+    let mut tokens = Vec::new();
+    for name in ["a", "b"] {
+        device.register(&mut world, &[&format!("ep={name}"), "lwm2m=1.1"], "</3/0>");
+        world.publish(
+            &format!("lwm2m/{name}/dn"),
+            &format!(r#"{{"reqID":"{name}","msgType":"observe","data":{{"path":"/3/0/9"}}}}"#),
+        );
+        device.serve(&mut world, |seen: &Seen| {
+            tokens.push(seen.packet.get_token().to_vec());
+            Does::Answer(Reply::text("100").observed(5))
+        });
+    }
+    let check = |world: &mut World, device: &mut Device, sequence| {
+        for (name, token) in ["a", "b"].iter().zip(&tokens) {
+            world.heard();
+            device.notify(world, token, &Reply::text("99").observed(sequence));
+            let heard = world.heard();
+            assert_eq!(heard.len(), 1, "{name}");
+            assert_eq!(heard[0].topic, format!("lwm2m/{name}/up/notify"));
+            assert!(heard[0].payload.starts_with(&format!(r#"{{"reqID":"{name}""#)), "{heard:?}");
+        }
+    };
+    check(&mut world, &mut device, 6);
+    check(&mut world.restarted(Config::default()), &mut device, 7);
+    // The end of one leaves what is done with the other alone.
+    world.publish("lwm2m/a/dn", r#"{"reqID":1,"msgType":"read","data":{"path":"/3/0/0"}}"#);
+    assert_eq!(world.inbox(device.at).len(), 1);
+    world.publish("lwm2m/b/dn", r#"{"reqID":1,"msgType":"deregister","data":{}}"#);
+    world.pass(std::time::Duration::from_secs(20));
+    world.heard();
+    let asked = device.serve(&mut world, |_| Does::Answer(Reply::text("x")));
+    assert!(!asked.is_empty());
+    assert_eq!(world.on("lwm2m/a/up/resp").len(), 1);
+}
+
 #[test]
 fn the_device_hears_of_a_cancel_when_the_last_asker_goes() {
     let (mut world, mut device) = registered(Config::default(), "</3/0>");

@@ -289,6 +289,11 @@ impl World {
         }
     }
 
+    /// When a timer is due.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        [self.server.next_timeout(), self.broker.next_timeout()].into_iter().flatten().min()
+    }
+
     /// Time passes; timers run when they are due.
     pub(super) fn pass(&mut self, duration: Duration) {
         let end = self.now.instant + duration;
