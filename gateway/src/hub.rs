@@ -11,7 +11,7 @@
 use crate::fronts::{Front, FrontSettings};
 use crate::stats::Stats;
 use crate::streams::{Requests, Streams};
-use crate::udp::{Batch, Groups, Speaker, UdpPort};
+use crate::udp::{Batch, Groups, Refreshed, Speaker, UdpPort};
 use broker_core::frontend::{Actions, DatagramOut, Frontend, Peer};
 use broker_core::link::{Ask, FrontendId, Notice};
 use broker_core::{Broker, Effects, FromBroker, Instant, LinkId, Now, ToBroker};
@@ -238,11 +238,20 @@ impl Hub {
 
     /// Looks whether interfaces have come or gone, and tells MQTT-SN where its groups are.
     pub(crate) fn refresh_groups(&mut self, now: Now) {
-        if let Some(groups) = self.groups.refresh(now.instant, &self.ports)
-            && let Some(Some(Front::Sn(gateway))) = self.fronts.get_mut(FrontendId::MqttSn as usize)
-        {
+        let Refreshed { groups, announce } = self.groups.refresh(now.instant, &self.ports);
+        let Some(Some(Front::Sn(gateway))) = self.fronts.get_mut(FrontendId::MqttSn as usize) else { return };
+        if let Some(groups) = groups {
             gateway.set_groups(now, groups);
         }
+        if announce {
+            gateway.announce(now);
+        }
+    }
+
+    /// Asks the kernel what it has dropped.
+    pub(crate) fn count_drops(&mut self, stats: &mut Stats) {
+        self.ports.iter_mut().for_each(|port| port.count_drops(&mut stats.udp));
+        self.groups.count_drops(&mut stats.udp);
     }
 
     /// Sends the datagrams that the front-ends have written.

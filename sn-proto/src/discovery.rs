@@ -86,7 +86,7 @@ impl Discovery {
         (self.gateway_id, self.primary) = (config.gateway_id, config.primary);
         self.set_groups(now, config, false);
         if before != (self.gateway_id, self.period) {
-            self.next_advertise = now;
+            self.announce(now);
         }
     }
 
@@ -95,8 +95,13 @@ impl Discovery {
         self.period = period(config);
         self.group_answers.retain(|(heard_on, _)| config.groups.iter().any(|it| it.heard_on == *heard_on));
         if added {
-            self.next_advertise = now;
+            self.announce(now);
         }
+    }
+
+    /// Advertises at once, when it is our turn at all.
+    pub fn announce(&mut self, now: Instant) {
+        self.next_advertise = now;
     }
 
     /// When [`Discovery::take_over`] or [`Discovery::advertise_due`] may say yes next.

@@ -18,7 +18,10 @@ import sys
 import tempfile
 import time
 
-from common import WAIT, Failed, case, check, die_with_parent, equal, main, run_program, server_argument
+from common import (
+    CONNACK, WAIT, Failed, RawMqtt, case, check, connect_packet, die_with_parent, equal, main, run_program,
+    server_argument, subscribe_packet,
+)
 
 SERVER = server_argument()
 INSIDE = "TURNSTONE_TEST_NETWORK"  # set for the run within the namespace
@@ -435,6 +438,43 @@ def an_interface_may_come_late_and_go(bench):
     other.all_of(0.1, advertise)
     other.hear(where=advertise)
     gateway.is_up()
+
+
+@case
+def a_group_without_a_route_is_one_line_and_is_tried_again(bench):
+    route = "ff00::/8 dev gw0 table local"
+    NETWORK.ip(f"-6 route del multicast {route}", NETWORK.there)
+    bench.callback(lambda: "ff00::" in NETWORK.ip("-6 route show table local dev gw0", NETWORK.there)
+                   or NETWORK.ip(f"-6 route add multicast {route}", NETWORK.there))
+    ear = Ear(bench, ("ff02::1", 1883))
+    gateway = Gateway(bench, "mqtt.sn.gateway_id=7", "mqtt.sn.groups=ff02::1%gw0")
+    gateway.log.line(r"group \[ff02::1\]:1883 on gw0: cannot send, to be tried again: Network is unreachable")
+    ear.quiet(advertise)
+    NETWORK.ip(f"-6 route add multicast {route}", NETWORK.there)
+    equal(ear.hear(17, advertise).host, GATEWAY_LOCAL_6, "source of ADVERTISE, 15 minutes before it is due")
+    gateway.stop()
+    lines = list(iter(gateway.log.lines.get, None))
+    equal([line for line in lines if "cannot send" in line], [], "further lines about it")
+
+
+@case
+def what_the_kernel_drops_is_counted_under_sys(bench):
+    gateway = Gateway(bench, "sys.interval=1", here=True, bind=("127.0.0.1",))
+    watcher = RawMqtt("127.0.0.1", 1883)
+    bench.callback(watcher.close)
+    watcher.send(connect_packet("watcher"))
+    watcher.expect(CONNACK, "CONNACK")
+    watcher.send(subscribe_packet(1, ("$SYS/gateway/udp/dropped/kernel", 0)))
+    watcher.expect(bytes.fromhex("9003000100"), "SUBACK")
+    check(watcher.packet().endswith(b"/kernel0"), "something was dropped before")
+    flood = Ear(bench, ("127.0.0.1", 0), "lo")
+    for port in (PORT, 5683):
+        gateway.process.send_signal(signal.SIGSTOP)
+        for _ in range(30_000):  # the buffer of 4 MiB holds some 10 000
+            flood.send("ffff", ("127.0.0.1", port))
+        gateway.process.send_signal(signal.SIGCONT)
+        dropped = int(watcher.packet().rsplit(b"kernel", 1)[1])
+        check(1_000 < dropped < 60_000, f"{dropped} dropped")
 
 
 @case

@@ -374,3 +374,24 @@ pub(crate) fn set_option(socket: RawFd, level: libc::c_int, option: libc::c_int,
     };
     result == 0
 }
+
+/// Numbers that SO_MEMINFO gives.
+const MEMINFO_LENGTH: usize = libc::SK_MEMINFO_DROPS as usize + 1;
+
+/// The kernel's running count of datagrams that `socket` had no room for, as it is now. `None`: an older kernel.
+pub(crate) fn drops(socket: RawFd) -> Option<u32> {
+    let mut info = [0u32; MEMINFO_LENGTH];
+    let mut length = size_of::<[u32; MEMINFO_LENGTH]>() as libc::socklen_t;
+    // SAFETY: the pointer is to a live array, whose length is given and which the call fills at most.
+    let result = unsafe {
+        libc::getsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            std::ptr::from_mut(&mut length),
+        )
+    };
+    (result == 0 && length as usize == size_of::<[u32; MEMINFO_LENGTH]>())
+        .then_some(info[libc::SK_MEMINFO_DROPS as usize])
+}

@@ -4,6 +4,6 @@ pub(crate) mod interfaces;
 mod mmsg;
 mod port;
 
-pub(crate) use groups::{GroupSettings, Groups, Speaker};
+pub(crate) use groups::{GroupSettings, Groups, Refreshed, Speaker};
 pub(crate) use mmsg::Batch;
 pub(crate) use port::{UdpCounters, UdpPort, bind, shortfall};

@@ -1,5 +1,5 @@
 //! [`UdpPort`]: one bound UDP socket and what the kernel says about it.
-use super::mmsg::{BATCH, Batch, Received, set_option};
+use super::mmsg::{BATCH, Batch, Received, drops, set_option};
 use broker_core::frontend::{Actions, Address, DatagramOut, ListenerId};
 use broker_core::link::FrontendId;
 use mio::net::UdpSocket;
@@ -129,8 +129,7 @@ impl UdpPort {
                 counters.bytes_received += bytes;
                 counters.unusable += report.unusable;
                 if let Some(drops) = report.kernel_drops {
-                    counters.kernel_drops += u64::from(drops.wrapping_sub(self.kernel_drops_seen));
-                    self.kernel_drops_seen = drops;
+                    self.note_drops(drops, counters);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -138,6 +137,23 @@ impl UdpPort {
             Err(error) => {
                 self.readable = error.kind() != io::ErrorKind::WouldBlock && self.readable && retry(&error)
             }
+        }
+    }
+
+    /// Asks how many datagrams the kernel has dropped: what comes with a datagram is the count when it was queued, so
+    /// the last of a burst would show with the next burst only.
+    pub(crate) fn count_drops(&mut self, counters: &mut UdpCounters) {
+        if let Some(drops) = drops(self.socket.as_raw_fd()) {
+            self.note_drops(drops, counters);
+        }
+    }
+
+    /// Takes a running count that wraps around; one that is older than what is known says nothing.
+    fn note_drops(&mut self, drops: u32, counters: &mut UdpCounters) {
+        let more = drops.wrapping_sub(self.kernel_drops_seen);
+        if more <= u32::MAX / 2 {
+            counters.kernel_drops += u64::from(more);
+            self.kernel_drops_seen = drops;
         }
     }
 
@@ -317,12 +333,17 @@ mod tests {
         for _ in 0..20 {
             server.receive(&mut batch, &mut counters, |_| {});
         }
-        // The count comes with the next datagram.
+        server.count_drops(&mut counters);
+        assert!(counters.kernel_drops > 0 && counters.datagrams_received < 500);
+        assert_eq!(counters.datagrams_received + counters.kernel_drops, 500);
+        // The count also comes with the next datagram, and is not taken twice.
         client.send_to(b"one more", local).expect("loopback");
         server.readable = true;
         server.receive(&mut batch, &mut counters, |_| {});
-        assert!(counters.kernel_drops > 0 && counters.datagrams_received < 501);
         assert_eq!(counters.datagrams_received + counters.kernel_drops, 501);
+        server.kernel_drops_seen += 100;
+        server.count_drops(&mut counters);
+        assert_eq!(counters.datagrams_received + counters.kernel_drops, 501, "an older count is no news");
     }
 
     #[test]

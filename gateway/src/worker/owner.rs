@@ -420,6 +420,7 @@ impl Owner {
 
     fn publish_sys(&mut self, now: Now) {
         self.next_sys = self.settings.sys_interval.map(|interval| now.instant + interval);
+        self.hub.count_drops(&mut self.stats);
         let uptime = now.instant.saturating_since(self.started.instant);
         let mut sum = Report {
             counters: self.shared.counters(),

@@ -65,6 +65,12 @@ impl SnGateway {
     }
 
     fn hear(&mut self, turn: &mut Turn<'_>, gateway_id: u8, duration: Option<u16>) {
+        // Gateways broadcast (§6.1). A datagram to us alone is nothing to believe: it may come from anywhere, and
+        // would keep a gateway in stand-by for good.
+        if !turn.peer.group && turn.node.is_none() {
+            self.counters.out_of_place += 1;
+            return;
+        }
         let Heard { same_id, stood_down } = self.discovery.heard(turn.now.instant, gateway_id, duration);
         if same_id {
             self.counters.same_gateway_id += 1;

@@ -146,6 +146,11 @@ impl SnGateway {
         self.discovery.set_groups(now.instant, &self.config, added);
     }
 
+    /// The next ADVERTISE is due at once: some destination could not be reached before.
+    pub fn announce(&mut self, now: Now) {
+        self.discovery.announce(now.instant);
+    }
+
     /// Where discovery goes.
     pub fn groups(&self) -> &[Group] {
         &self.config.groups
@@ -271,8 +276,9 @@ impl SnGateway {
             self.counters.rate_limited += 1;
             return;
         }
-        // Only discovery is spoken on groups; what else is heard there is not meant for one gateway.
-        if turn.peer.group && weight(&message) != Weight::Discovery {
+        // Only discovery is spoken on groups; what else is heard there is not meant for one gateway. A forwarder
+        // speaks for its nodes to the gateway alone.
+        if turn.peer.group && (envelope.is_some() || weight(&message) != Weight::Discovery) {
             self.tracer.verdict = "dropped, heard on a group";
             self.counters.out_of_place += 1;
             return;

@@ -34,6 +34,8 @@ use tracing::{info, warn};
 
 /// How often it is looked whether an interface has come or gone.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Failures that make the time until an announcement is tried again longer: up to 5 s times 2 to this power.
+const FAILURES_COUNTED: u32 = 9;
 /// Numbers of listeners that hear groups begin here, above those of the service.
 const FIRST_NUMBER: u16 = 0x8000;
 
@@ -55,6 +57,18 @@ struct Entry {
     socket: Option<UdpPort>,
     /// The error of the last datagram that could not be sent there.
     failed: Option<i32>,
+    /// When it is announced again, since the last announcement did not get there, and how often that was so.
+    again: Option<Instant>,
+    failures: u32,
+}
+
+/// What a look at the interfaces leads to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refreshed {
+    /// The destinations for the front-end, when they have changed.
+    pub(crate) groups: Option<Vec<Group>>,
+    /// A destination that could not be reached is to be tried again.
+    pub(crate) announce: bool,
 }
 
 /// The groups that are served.
@@ -69,6 +83,7 @@ pub(crate) struct Groups {
     /// What cannot be served, and why, as it was logged.
     problems: BTreeMap<String, String>,
     next_look: Option<Instant>,
+    last_look: Instant,
     /// What the front-end was told last.
     told: Vec<Group>,
 }
@@ -84,6 +99,7 @@ impl Groups {
             interfaces: Vec::new(),
             problems: BTreeMap::new(),
             next_look: None,
+            last_look: Instant::ZERO,
             told: Vec::new(),
         };
         groups.set_settings(Instant::ZERO, settings);
@@ -113,9 +129,9 @@ impl Groups {
         self.next_look = None;
     }
 
-    /// Looks at the interfaces; opens what is missing, closes what is gone. The destinations for the front-end, when
-    /// they have changed.
-    pub(crate) fn refresh(&mut self, now: Instant, services: &[UdpPort]) -> Option<Vec<Group>> {
+    /// Looks at the interfaces; opens what is missing, closes what is gone.
+    pub(crate) fn refresh(&mut self, now: Instant, services: &[UdpPort]) -> Refreshed {
+        self.last_look = now;
         self.next_look = (!self.settings.is_empty()).then_some(now + LOOK_AGAIN);
         let mut problems = BTreeMap::new();
         match interfaces::list() {
@@ -151,10 +167,28 @@ impl Groups {
         }
         self.problems = problems;
         let told = self.destinations();
-        (told != self.told).then(|| {
+        let groups = (told != self.told).then(|| {
             self.told.clone_from(&told);
             told
-        })
+        });
+        Refreshed { groups, announce: self.retry(now) }
+    }
+
+    /// Whether a destination that failed is to be tried again now. Each failure doubles the time until then.
+    fn retry(&mut self, now: Instant) -> bool {
+        let mut retry = false;
+        for (_, entry) in &mut self.entries {
+            match entry.again {
+                Some(again) if again <= now => {
+                    entry.again = None;
+                    retry = true;
+                }
+                Some(_) => {}
+                // The last try got there.
+                None => (entry.failures, entry.failed) = (0, None),
+            }
+        }
+        retry
     }
 
     fn destinations(&self) -> Vec<Group> {
@@ -213,7 +247,7 @@ impl Groups {
             self.registry.register(&mut port.socket, token, Interest::READABLE)?;
             Some(port)
         };
-        slot.insert(Entry { membership, socket, failed: None });
+        slot.insert(Entry { membership, socket, failed: None, again: None, failures: 0 });
         Ok(())
     }
 
@@ -225,6 +259,12 @@ impl Groups {
         {
             port.readable = true;
         }
+    }
+
+    /// Asks the kernel what it has dropped.
+    pub(crate) fn count_drops(&mut self, counters: &mut UdpCounters) {
+        let sockets = self.entries.iter_mut().filter_map(|(_, entry)| entry.socket.as_mut());
+        sockets.for_each(|port| port.count_drops(counters));
     }
 
     /// Whether a socket may have more to read.
@@ -281,12 +321,17 @@ impl Groups {
 
     /// A datagram for a group could not be sent: one line for each group and error.
     pub(crate) fn send_failed(&mut self, to: Address, error: &io::Error) {
-        let entry = self.entries.iter_mut().map(|(_, entry)| entry).find(|it| it.membership.address() == to);
+        let mut entries = self.entries.iter_mut().map(|(_, entry)| entry);
+        let Some(entry) = entries.find(|it| it.membership.address() == to) else { return };
+        if entry.again.is_none() {
+            entry.again = Some(self.last_look + LOOK_AGAIN * (1 << entry.failures.min(FAILURES_COUNTED)));
+            entry.failures += 1;
+        }
         let code = error.raw_os_error();
-        if let Some(entry) = entry.filter(|entry| entry.failed != code) {
+        if entry.failed != code {
             entry.failed = code;
             let (group, interface) = (plain(to.remote), &entry.membership.interface);
-            warn!("MQTT-SN group {group} on {interface}: cannot send: {error}");
+            warn!("MQTT-SN group {group} on {interface}: cannot send, to be tried again: {error}");
         }
     }
 }
@@ -398,14 +443,19 @@ mod tests {
         let mut groups = Groups::new(registry, FIRST_TOKEN, GroupSettings::from_config(&config));
         assert_eq!(groups.next_timeout(), Some(Instant::ZERO));
         let start = Instant::from_millis(1_000);
-        let told = groups.refresh(start, std::slice::from_ref(&service)).expect("there is a group now");
+        let told =
+            groups.refresh(start, std::slice::from_ref(&service)).groups.expect("there is a group now");
         let [Group { heard_on, to, ttl: Some(1) }] = told[..] else { panic!("one group: {told:?}") };
         assert_eq!(
             (to.remote, to.local, to.listener),
             (group, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), ListenerId(2))
         );
         assert_eq!(groups.next_timeout(), Some(start + LOOK_AGAIN));
-        assert!(groups.refresh(start, std::slice::from_ref(&service)).is_none(), "nothing has changed");
+        assert_eq!(
+            groups.refresh(start, std::slice::from_ref(&service)),
+            Refreshed::default(),
+            "nothing has changed"
+        );
 
         let other = speaker();
         other.send_to(b"theirs", &group.into()).expect("loopback carries it");
@@ -427,7 +477,7 @@ mod tests {
         assert_eq!(counters.own_heard, 1);
 
         groups.set_settings(start, GroupSettings::default());
-        assert_eq!(groups.refresh(start, &[service]), Some(Vec::new()), "and away with it");
+        assert_eq!(groups.refresh(start, &[service]).groups, Some(Vec::new()), "and away with it");
         assert_eq!((groups.next_timeout(), groups.entries.len()), (None, 0));
     }
 
@@ -438,11 +488,41 @@ mod tests {
         let (service, config, group) = service();
         let greedy = std::net::UdpSocket::bind(group).expect("nobody has it");
         let mut groups = Groups::new(registry, FIRST_TOKEN, GroupSettings::from_config(&config));
-        assert!(groups.refresh(Instant::ZERO, std::slice::from_ref(&service)).is_none());
+        assert_eq!(groups.refresh(Instant::ZERO, std::slice::from_ref(&service)), Refreshed::default());
         let problem = groups.problems.get(&format!("{group} on lo")).expect("a problem");
         assert!(problem.contains("held by a program that does not share it"), "{problem}");
         drop(greedy);
-        assert!(groups.refresh(Instant::ZERO, &[service]).is_some());
+        assert!(groups.refresh(Instant::ZERO, &[service]).groups.is_some());
         assert!(groups.problems.is_empty());
+    }
+
+    #[test]
+    fn an_announcement_that_could_not_be_sent_is_tried_again_ever_more_seldom() {
+        let poll = Poll::new().expect("a poll");
+        let registry = poll.registry().try_clone().expect("its registry");
+        let (service, config, _) = service();
+        let services = [service];
+        let mut groups = Groups::new(registry, FIRST_TOKEN, GroupSettings::from_config(&config));
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+        let told = groups.refresh(at(0), &services).groups.expect("there is a group");
+        let to = told.first().expect("it").to;
+        let unreachable = io::Error::from_raw_os_error(libc::ENETUNREACH);
+        let mut tries = Vec::new();
+        groups.send_failed(to, &unreachable);
+        for second in (5..100).step_by(5) {
+            if groups.refresh(at(second), &services).announce {
+                tries.push(second);
+                groups.send_failed(to, &unreachable);
+                groups.send_failed(to, &unreachable); // GWINFO in between counts for no more
+            }
+        }
+        assert_eq!(tries, [5, 15, 35, 75]);
+        assert!(
+            (100..200).step_by(5).any(|second| groups.refresh(at(second), &services).announce),
+            "it gets there now"
+        );
+        assert_eq!(groups.refresh(at(200), &services), Refreshed::default());
+        groups.send_failed(to, &unreachable);
+        assert!(groups.refresh(at(205), &services).announce, "from the beginning");
     }
 }

@@ -155,6 +155,48 @@ fn an_answer_goes_to_the_group_that_was_asked_and_leaves_from_the_service_listen
 }
 
 #[test]
+fn a_gateway_in_standby_believes_groups_and_forwarders_and_nobody_else() {
+    let standby = Config { standby_for: Some(9), gateway_id: 2, ..forwarders() };
+    let mut w = World::with(Config { groups: groups().groups, ..standby });
+    w.send(A, "05 00 09 FFFF");
+    w.send(A, "05 00 02 0384");
+    w.pass_seconds(2699);
+    assert!(w.heard(GROUP).is_empty());
+    assert_eq!((w.gateway.counters().same_gateway_id, w.gateway.counters().out_of_place), (0, 2));
+    w.send(FORWARDER, "03 FE 00 05 00 09 0010");
+    w.pass_seconds(47);
+    assert!(w.heard(GROUP).is_empty(), "through a forwarder it was heard");
+    w.pass_seconds(2);
+    assert_eq!(w.heard(GROUP), ["ADVERTISE 2 900"]);
+}
+
+#[test]
+fn a_forwarder_has_nothing_to_say_on_a_group() {
+    let mut w = World::with(Config { groups: groups().groups, ..forwarders() });
+    w.heard(GROUP);
+    w.send_bytes(&on_group(FORWARDER), &hex("04 FE 01 AA 03 01 00"));
+    assert!(w.heard(GROUP).is_empty() && w.heard(FORWARDER).is_empty());
+}
+
+#[test]
+fn groups_that_could_not_be_reached_hear_of_us_again_when_asked_for() {
+    let mut w = World::with(groups());
+    assert_eq!(w.heard(GROUP).len(), 1);
+    w.pass_seconds(5);
+    let now = w.now;
+    w.gateway.announce(now);
+    w.pass_seconds(1);
+    assert_eq!(w.heard(GROUP), ["ADVERTISE 1 900"]);
+    w.pass_seconds(898);
+    assert!(w.heard(GROUP).is_empty(), "and from then on every period");
+    let mut w = World::with(Config { standby_for: Some(9), gateway_id: 2, ..groups() });
+    let now = w.now;
+    w.gateway.announce(now);
+    w.pass_seconds(1);
+    assert!(w.heard(GROUP).is_empty(), "stand-by stays silent");
+}
+
+#[test]
 fn groups_come_and_go_while_it_runs() {
     let mut w = World::new();
     w.pass_seconds(100);
