@@ -52,10 +52,17 @@ impl SnGateway {
     ) -> Result<(Arc<str>, &'a [u8]), ReturnCode> {
         let id = publish.topic_id;
         let client = self.clients.get_mut(slot).ok_or(ReturnCode::InvalidTopicId)?;
+        let predefined = self.config.predefined.topic(Some(&client.name), id);
         let topics = client.topics.as_mut();
         match publish.topic_id_type {
-            // Ids of both kinds lie in ranges of their own, so a wrong type bit does no harm.
+            // Ids of both kinds lie in ranges of their own, so a wrong type bit does no harm; only an id that was
+            // predefined after it had been handed out is both, and then the type counts.
             TopicIdType::Normal | TopicIdType::Predefined => {
+                if publish.topic_id_type == TopicIdType::Predefined
+                    && let Some(name) = predefined
+                {
+                    return Ok((Arc::clone(name), publish.data));
+                }
                 if let Some(entry) = topics.as_ref().and_then(|topics| topics.by_id(id)) {
                     let name = Arc::clone(entry.name());
                     if let Some(topics) = topics {
@@ -70,10 +77,7 @@ impl SnGateway {
                 {
                     return Ok((Arc::from(name), data));
                 }
-                if let Some(name) = self.config.predefined.topic(Some(&client.name), id) {
-                    return Ok((Arc::clone(name), publish.data));
-                }
-                Err(ReturnCode::InvalidTopicId)
+                predefined.map(|name| (Arc::clone(name), publish.data)).ok_or(ReturnCode::InvalidTopicId)
             }
             TopicIdType::Short => {
                 let name = short_name(&id.to_be_bytes()).map(Arc::from);

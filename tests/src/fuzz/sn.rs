@@ -121,4 +121,36 @@ fn heal(world: &mut World) {
         assert_eq!(answer, [publish], "PUBLISH at {at}");
         assert_eq!(say(&[0x02, 0x18]), [[0x02, 0x18]]);
     }
+    sleeps_and_wakes(world);
+}
+
+/// And it is served in full: its own messages at QoS 2 and 1 while it is awake, and what waited while it slept.
+fn sleeps_and_wakes(world: &mut World) {
+    let (at, gateway) = (place(PLACES[0]), place(GATEWAY));
+    let mut say = |bytes: &[u8]| {
+        world.send_datagram(at, gateway, bytes);
+        world.pass(Duration::from_millis(5));
+        let heard = world.inbox(at).into_iter().map(|(_, datagram)| datagram.bytes);
+        heard.map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect()).collect::<Vec<String>>()
+    };
+    let msg_id =
+        |publish: &str| u16::from_str_radix(publish.get(10..14).unwrap_or(""), 16).unwrap_or(0).to_be_bytes();
+    assert_eq!(say(b"\x0A\x04\x04\x01\x00\x3Cheal"), ["030500"]);
+    assert_eq!(say(b"\x07\x12\x42\x00\x01\x01\x02"), ["0813400000000100"], "SUBSCRIBE to a short name");
+    assert_eq!(say(b"\x08\x0C\x42\x01\x02\x00\x09x"), ["040f0009"]);
+    let answer = say(&[0x04, 0x10, 0x00, 0x09]);
+    let [publish, pubcomp] = answer.as_slice() else { panic!("PUBREL was answered by {answer:?}") };
+    assert_eq!((&publish[..10], pubcomp.as_str()), ("080c420102", "040e0009"));
+    let id = msg_id(publish);
+    assert_eq!(say(&[0x04, 0x0F, id[0], id[1]]), [format!("0410{:02x}{:02x}", id[0], id[1])]);
+    assert!(say(&[0x04, 0x0E, id[0], id[1]]).is_empty());
+    assert_eq!(say(&[0x04, 0x18, 0x00, 0x3C]), ["0218"]);
+    assert_eq!(say(b"\x08\x0C\x22\x01\x02\x00\x0Ay"), ["070d0102000a00"], "a sleeper may publish");
+    let answer = say(b"\x06\x16heal");
+    let [publish] = answer.as_slice() else { panic!("PINGREQ was answered by {answer:?}") };
+    assert_eq!(&publish[..10], "080c220102");
+    let id = msg_id(publish);
+    assert_eq!(say(&[0x07, 0x0D, 0x01, 0x02, id[0], id[1], 0x00]), ["0217"]);
+    assert_eq!(say(b"\x06\x16heal"), ["0217"]);
+    assert_eq!(say(&[0x02, 0x18]), ["0218"]);
 }

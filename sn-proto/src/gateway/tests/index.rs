@@ -3,11 +3,13 @@
 
 /// All test files of the gateway.
 const SOURCES: &[&str] = &[
+    include_str!("clients.rs"),
     include_str!("connect.rs"),
     include_str!("deliver.rs"),
     include_str!("first_light.rs"),
     include_str!("hostile.rs"),
     include_str!("lossy.rs"),
+    include_str!("lossy_many.rs"),
     include_str!("places.rs"),
     include_str!("publish.rs"),
     include_str!("restart.rs"),
@@ -54,7 +56,6 @@ const EMQX: &[(&str, &str)] = &[
         "t_publish_qos0_case02_predefined_publish_reaches_a_name_subscriber_by_its_normal_id",
     ),
     ("t_publish_qos0_case3", "t_publish_qos0_case3_predefined_flag_with_a_normal_id"),
-    ("t_publish_qos0_case04", "t_pub_sub_short_name_to_a_filter_needs_no_register"),
     ("t_publish_qos0_case05", "t_publish_qos0_case05_a_short_filter_may_be_subscribed"),
     ("t_publish_qos0_case06", "t_publish_qos0_case06_a_normal_id_is_delivered_with_msg_id_0"),
     ("t_publish_qos1_case01", "t_publish_qos1_case01_puback_goes_before_the_echo"),
@@ -135,19 +136,38 @@ const EMQX: &[(&str, &str)] = &[
     ("t_register_subs_resume_off", "t_register_subs_resume_off_publishes_at_once_and_corrects"),
     ("t_register_skip_failure_topic_name_and_reach_max_retry_times", "t_register_skip_failure_topic_name"),
     (
-        "t_register_skip_failure_topic_name_and_reach_max_retry_times (silence)",
-        "t_register_reach_max_retry_times_parks_the_message_and_keeps_the_session",
-    ),
-    (
         "t_register_enqueue_delivering_messages",
         "t_register_subs_resume_on_tells_each_id_again_before_its_first_message",
     ),
-    ("t_asleep_pingreq_reroutes_across_nodes_and_retires_old_proxy", "a_sleeper_wakes_at_another_worker"),
 ];
 
-/// Tests of that suite whose subject is not in this crate: they need DTLS, credentials, access rules by address, or
-/// topic prefixes, and are to be run there.
-const ELSEWHERE: &[&str] = &[
+/// More of what EMQX tests: the second half of a test above, and what its other suites show.
+const EMQX_BESIDE: &[(&str, &str)] = &[
+    (
+        "t_register_skip_failure_topic_name_and_reach_max_retry_times (silence)",
+        "t_register_reach_max_retry_times_parks_the_message_and_keeps_the_session",
+    ),
+    ("t_pub_sub_allowed_by_ipaddr_rule (the delivery)", "t_pub_sub_short_name_to_a_filter_needs_no_register"),
+    (
+        "t_publish_negqos_idle (its identity)",
+        "t_publish_negqos_of_a_stranger_goes_under_an_identity_of_its_own",
+    ),
+    ("t_publish_negqos_idle (its access rules)", "t_publish_negqos_goes_through_the_acl"),
+    (
+        "registry: ids never again in a session",
+        "t_subscribe_case05_filters_have_id_0_and_names_ids_in_sequence",
+    ),
+    ("registry: t_reach_maximum", "a_client_has_room_for_so_many_topics_and_then_hears_congestion"),
+    ("frame: t_random_test", "mutated_sessions_break_nothing"),
+    (
+        "cluster: t_asleep_pingreq_reroutes_across_nodes_and_retires_old_proxy",
+        "a_sleeper_wakes_at_another_worker",
+    ),
+];
+
+/// Protocol tests of that suite that come with the security of the gateway: DTLS, credentials for each client, access
+/// rules by address.
+const LATER_SECURITY: &[&str] = &[
     "t_connect_dtls",
     "t_publish_negqos_idle_requires_authn",
     "t_publish_negqos_idle_allows_authn",
@@ -228,14 +248,58 @@ const CLIENTS: &[(&str, &str)] = &[
     ("20 a will is octets", "a_will_message_is_octets"),
 ];
 
+/// The table of states and messages, cell by cell and beside it.
+const STATES: &[(&str, &str)] = &[
+    ("every cell", "every_message_in_every_state_has_its_answer"),
+    ("the rules say the same", "the_table_of_rules_says_the_same"),
+    ("U: parked, lost, gone", "the_address_of_a_session_that_is_parked_lost_or_gone_is_a_strangers"),
+    (
+        "H beside a live session",
+        "beside_a_live_session_a_request_ends_the_handshake_and_the_live_state_answers",
+    ),
+    ("H: time-out", "a_handshake_that_is_not_finished_leaves_nothing"),
+    (
+        "CONNECT of another ClientId (rule 3)",
+        "another_client_id_at_the_address_of_one_in_any_state_gets_a_session_of_its_own",
+    ),
+    ("signs of life", "every_message_of_an_active_client_is_a_sign_of_life"),
+    ("signs of life of a sleeper", "every_request_of_a_sleeper_sets_its_timer_anew"),
+    ("dropped and counted", "what_means_nothing_is_counted"),
+    ("malformed", "garbage_in_every_state_is_dropped"),
+];
+
+/// Clients that are in use, byte for byte.
+const SCRIPTS: &[(&str, &str)] = &[
+    ("mqtt-sn-tools", "mqtt_sn_tools_publishes_and_subscribes"),
+    ("mqtt-sn-tools --fe", "mqtt_sn_tools_behind_its_own_encapsulation"),
+    ("mqtt-sn-12", "mqtt_sn_12_subscribes_and_acknowledges_nothing"),
+    ("mqtt-sn-12, wills", "mqtt_sn_12_leaves_a_will_and_changes_it"),
+    ("mqttsn", "mqttsn_leaks_flags_and_never_pings"),
+    ("RIOT emcute", "emcute_repeats_its_requests_and_refuses_dup"),
+    ("RIOT asymcute", "asymcute_swaps_octets_and_lives_on"),
+    ("Zephyr", "zephyr_pipelines_and_ignores_empty_messages"),
+    ("Paho GatewayTester", "paho_gateway_tester_runs_through_its_steps"),
+    ("Paho GatewayTester -f", "paho_gateway_tester_in_forwarder_mode"),
+    ("Paho samples", "paho_samples_connect_as_they_like"),
+    ("cc.mqttsn.libs", "cc_mqttsn_needs_dup_in_qos_2"),
+    ("simon622/mqtt-sn", "simon622_forgets_its_ids_when_it_sleeps"),
+    ("LMqttsn", "lmqttsn_publishes_from_sleep_by_a_connect"),
+    ("wolfMQTT, nRF5", "nrf5_hears_nothing_that_it_does_not_wait_for"),
+];
+
 #[test]
 fn every_behaviour_has_its_test() {
-    assert_eq!((VERDICTS.len(), CLIENTS.len()), (23, 20));
-    for (behaviour, test) in EMQX.iter().chain(VERDICTS).chain(CLIENTS) {
+    let mut names: Vec<&str> =
+        EMQX.iter().map(|(name, _)| *name).chain(LATER_SECURITY.iter().copied()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((names.len(), VERDICTS.len(), CLIENTS.len()), (76, 23, 20));
+    let lists = [EMQX, EMQX_BESIDE, VERDICTS, CLIENTS, STATES, SCRIPTS];
+    for (behaviour, test) in lists.into_iter().flatten() {
         let function = format!("fn {test}(");
         assert!(SOURCES.iter().any(|source| source.contains(&function)), "{behaviour}: no test {test}");
     }
-    for name in ELSEWHERE {
-        assert!(EMQX.iter().all(|(other, _)| other != name), "{name} is here and elsewhere");
+    for name in LATER_SECURITY {
+        assert!(EMQX.iter().all(|(other, _)| other != name), "{name} is here and later");
     }
 }

@@ -1,7 +1,7 @@
 //! Every message in every state: the table of [`crate::client::state`], and what comes out of the gateway.
 
 use super::world::*;
-use crate::client::{Column, Rule, State, rule};
+use crate::client::{Column, Rule, State, Weight, rule, weight};
 use crate::wire::Message;
 
 /// Every message type, with the answer in each state: unknown, handshake, connecting, active, asleep, awake.
@@ -103,6 +103,127 @@ fn every_message_in_every_state_has_its_answer() {
             w.broker.set_authentication(false);
             w.connect(B, "other");
         }
+    }
+}
+
+/// What an address hears first that sends `message`, `D` and the like written out.
+fn first_answer(w: &mut World, message: &str) -> String {
+    w.send(A, message);
+    w.heard(A).into_iter().next().unwrap_or_else(|| "-".into())
+}
+
+#[test]
+fn the_address_of_a_session_that_is_parked_lost_or_gone_is_a_strangers() {
+    for (message, answers) in TABLE {
+        let expected = if answers[0] == "D" { "DISCONNECT" } else { answers[0] };
+        for (clean, lost) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut w = World::new();
+            w.connect_with(A, "c1", if clean { 0x04 } else { 0x00 }, 60);
+            w.subscribe(A, "a/b", 1);
+            if lost {
+                w.pass_seconds(91);
+            } else {
+                w.send(A, "02 18");
+            }
+            assert_eq!(w.heard(A), ["DISCONNECT"]);
+            assert_eq!(first_answer(&mut w, message), expected, "{message}, clean {clean}, lost {lost}");
+        }
+        // A sleeper that did not come back in time hears nothing of it, and is a stranger too.
+        let mut w = in_state(Column::Known(State::Asleep));
+        w.pass_seconds(91);
+        assert!(w.heard(A).is_empty());
+        assert_eq!(first_answer(&mut w, message), expected, "{message} after a sleep");
+    }
+}
+
+#[test]
+fn beside_a_live_session_a_request_ends_the_handshake_and_the_live_state_answers() {
+    for (message, answers) in TABLE {
+        let kind = hex(message)[1];
+        for (at, state) in [(3, State::Active), (4, State::Asleep), (5, State::Awake)] {
+            let mut w = in_state(Column::Known(state));
+            w.send(A, "08 04 08 01 003C 6331");
+            w.send(A, "06 07 00 772F74");
+            assert_eq!(w.heard(A), ["WILLTOPICREQ", "WILLMSGREQ"]);
+            let expected = match answers[at] {
+                // The handshake's own messages go on with it.
+                _ if message.starts_with("06 07") => "WILLMSGREQ",
+                _ if kind == 0x07 || kind == 0x09 => "CONNACK 0",
+                "D" => "DISCONNECT",
+                "WAKE" => "PUBLISH n1025 q1 m",
+                "DUP" => "PUBLISH n1025 q1 DUP m",
+                other => other,
+            };
+            assert_eq!(first_answer(&mut w, message), expected, "{message} beside {state:?}");
+            let is_request = weight(&Message::decode(&hex(message)).expect("good")) == Weight::Request;
+            if is_request && w.state("c1").is_some() {
+                w.heard(A);
+                assert_eq!(first_answer(&mut w, "05 09 627965"), "-", "{message} ended it");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_message_of_an_active_client_is_a_sign_of_life() {
+    for (message, _) in TABLE {
+        let kind = hex(message)[1];
+        if matches!(kind, 0x04 | 0x18) {
+            continue; // CONNECT and DISCONNECT begin and end the supervision
+        }
+        let mut w = in_state(Column::Known(State::Active));
+        w.pass_seconds(80);
+        w.send(A, message);
+        w.pass_seconds(80);
+        assert_eq!(w.state("c1"), Some(State::Active), "{message}");
+        w.pass_seconds(11);
+        assert_eq!(w.state("c1"), None, "{message}: and it counts once");
+    }
+}
+
+#[test]
+fn every_request_of_a_sleeper_sets_its_timer_anew() {
+    for (message, answers) in TABLE {
+        let kind = hex(message)[1];
+        if matches!(kind, 0x04 | 0x18) || *message == "04 16 7878" || answers[4] == "-" || kind == 0x01 {
+            continue;
+        }
+        let mut w = in_state(Column::Known(State::Asleep));
+        w.pass_seconds(80);
+        w.send(A, message);
+        w.pass_seconds(80);
+        assert!(matches!(w.state("c1"), Some(State::Asleep | State::Awake)), "{message}");
+    }
+}
+
+#[test]
+fn what_means_nothing_is_counted() {
+    for (message, _) in TABLE {
+        let bytes = hex(message);
+        let message = Message::decode(&bytes).expect("good");
+        for column in Column::ALL.into_iter().filter(|column| rule(*column, &message) == Rule::Drop) {
+            let mut w = in_state(column);
+            let before = w.gateway.counters().out_of_place;
+            w.send_bytes(&peer(A), &bytes);
+            assert_eq!(w.gateway.counters().out_of_place, before + 1, "{message:?} in {column:?}");
+        }
+    }
+}
+
+#[test]
+fn another_client_id_at_the_address_of_one_in_any_state_gets_a_session_of_its_own() {
+    for column in Column::ALL {
+        let mut w = in_state(column);
+        if column == Column::Known(State::Connecting) {
+            w.broker.set_authentication(false);
+        }
+        w.connect_with(A, "c2", 0x04, 60);
+        assert_eq!(w.heard(A), ["CONNACK 0"], "{column:?}");
+        assert_eq!(w.state("c2"), Some(State::Active), "{column:?}");
+        w.mqtt_publish("a/b", "for c1", 1);
+        assert!(w.heard(A).is_empty(), "{column:?}");
+        w.send(A, "02 16");
+        assert_eq!(w.heard(A), ["PINGRESP"], "{column:?}");
     }
 }
 

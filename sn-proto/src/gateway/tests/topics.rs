@@ -181,6 +181,26 @@ fn a_normal_id_with_type_predefined_works_in_publish_and_subscribe() {
 }
 
 #[test]
+fn a_predefined_id_that_comes_later_than_a_normal_one_of_its_number_is_told_by_the_type() {
+    let mut w = World::new();
+    w.mqtt_subscribe("#");
+    w.connect(A, "c1");
+    assert_eq!(w.register(A, "a/b"), 1025);
+    let mut predefined = Predefined::default();
+    predefined.add(None, 1025, "pre/defined").expect("good");
+    w.gateway.handle_config(w.now, Config { predefined: Arc::new(predefined), ..plain() });
+    w.send(A, "08 0C 00 0401 0000 31");
+    w.send(A, "08 0C 01 0401 0000 32");
+    w.send(A, "08 0C 61 0401 0000 33");
+    assert_eq!(w.mqtt_heard(), ["a/b 1 q0", "pre/defined 2 q0", "pre/defined 3 q0"]);
+    w.send(A, "07 12 01 0001 0401");
+    assert_eq!(w.heard(A), ["SUBACK 1025 q0 #1 0"]);
+    w.mqtt_publish("pre/defined", "4", 0);
+    assert_eq!(w.heard(A), ["PUBLISH p1025 q0 4"]);
+    assert_eq!(w.register(A, "c/d"), 1026, "and it is not handed out");
+}
+
+#[test]
 fn the_id_type_of_a_delivery_is_the_one_subscribed_with() {
     let mut w = world();
     w.send(A, "07 12 01 0001 0001");
