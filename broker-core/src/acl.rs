@@ -1,8 +1,9 @@
 //! Who may publish and receive what.
 //!
-//! Three layers: topics that begin with `$` belong to the broker; *closed* topics belong to the gateway (answers and
-//! events of LwM2M devices, which a client could forge); and the operator's rules. Only MQTT and MQTT-SN clients are
-//! judged: endpoints and services are the gateway's own.
+//! Four layers: topics that begin with `$` belong to the broker; *closed* topics belong to the gateway (answers and
+//! events of LwM2M devices, which a client could forge); *local* topics, which begin with `$` too, are read on this
+//! machine only (traces show what others say); and the operator's rules. Only MQTT and MQTT-SN clients are judged:
+//! endpoints and services are the gateway's own.
 //!
 //! A subscription is judged when it is made, and every message again when it is routed, leaves a queue, or is sent as
 //! retained (CVE-2018-12546, CVE-2021-34434): rules may have changed since.
@@ -54,6 +55,7 @@ pub struct Rule {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Acl {
     closed: Vec<TopicFilter>,
+    local: Vec<TopicFilter>,
     /// `None`: everyone may do what is not closed. An empty list denies everything (CVE-2018-12550).
     rules: Option<Vec<Rule>>,
 }
@@ -64,7 +66,14 @@ impl Acl {
 
     /// Closes `closed` to clients' publishes, and applies `rules` where there are any.
     pub fn new(closed: Vec<TopicFilter>, rules: Option<Vec<Rule>>) -> Acl {
-        Acl { closed, rules }
+        Acl { closed, local: Vec::new(), rules }
+    }
+
+    /// The same with topics that only local readers get: MQTT clients that come over the loopback interface. The
+    /// filters begin with `$`.
+    pub fn with_local(self, local: Vec<TopicFilter>) -> Acl {
+        debug_assert!(local.iter().all(|filter| filter.as_str().starts_with('$')), "see `may_receive`");
+        Acl { local, ..self }
     }
 
     /// Whether this client may publish to `topic`.
@@ -100,9 +109,18 @@ impl Acl {
         if rule.is_some_and(|rule| rule.allow) { Ok(()) } else { Err(Denied) }
     }
 
-    /// Whether this client may subscribe with `filter`. What a granted filter covers beyond the rules is still denied
-    /// message by message.
-    pub fn may_subscribe(&self, name: &SessionName, username: Option<&str>, filter: &TopicFilter) -> bool {
+    /// Whether this client may subscribe with `filter`; `is_local`: it is a local reader. What a granted filter covers
+    /// beyond the rules is still denied message by message.
+    pub fn may_subscribe(
+        &self,
+        name: &SessionName,
+        username: Option<&str>,
+        is_local: bool,
+        filter: &TopicFilter,
+    ) -> bool {
+        if !is_local && is_client(name) && self.local.iter().any(|local| covers(local, filter)) {
+            return false;
+        }
         let Some((client, rules)) = self.judged(name) else { return true };
         let rule = rules.iter().find(|rule| {
             rule.access != Access::Publish && rule.fits(client, username) && covers(&rule.filter, filter)
@@ -110,9 +128,19 @@ impl Acl {
         rule.is_some_and(|rule| rule.allow)
     }
 
-    /// Whether this client may receive `message`.
+    /// Whether this client may receive `message`; `is_local`: it is a local reader.
     #[inline]
-    pub fn may_receive(&self, name: &SessionName, username: Option<&str>, message: &Message) -> bool {
+    pub fn may_receive(
+        &self,
+        name: &SessionName,
+        username: Option<&str>,
+        is_local: impl FnOnce() -> bool,
+        message: &Message,
+    ) -> bool {
+        // Local topics begin with $: for all others this is one look at one octet.
+        if message.topic_bytes().first() == Some(&b'$') && self.is_kept_local(name, is_local, message) {
+            return false;
+        }
         if self.rules.is_none() {
             return true;
         }
@@ -123,6 +151,11 @@ impl Acl {
                 && matches(&rule.filter, message.topic())
         });
         rule.is_some_and(|rule| rule.allow)
+    }
+
+    #[cold]
+    fn is_kept_local(&self, name: &SessionName, is_local: impl FnOnce() -> bool, message: &Message) -> bool {
+        self.local.iter().any(|local| matches(local, message.topic())) && is_client(name) && !is_local()
     }
 
     fn judged<'a>(&'a self, name: &'a SessionName) -> Option<(&'a str, &'a [Rule])> {
@@ -140,6 +173,13 @@ impl Rule {
             Who::Username(name) => username == Some(name),
             Who::Client(name) => client == &**name,
         }
+    }
+}
+
+fn is_client(name: &SessionName) -> bool {
+    match name {
+        SessionName::Client(_) => true,
+        SessionName::Endpoint(_) | SessionName::Service(_) => false,
     }
 }
 
@@ -204,7 +244,7 @@ mod tests {
             );
         }
         assert_eq!(acl.may_publish(&client("c"), None, b"a/$x"), Ok(()));
-        assert!(acl.may_subscribe(&client("c"), None, &filter("$SYS/#")));
+        assert!(acl.may_subscribe(&client("c"), None, false, &filter("$SYS/#")));
     }
 
     #[test]
@@ -228,9 +268,34 @@ mod tests {
         let acl = Acl::new(Vec::new(), Some(Vec::new()));
         let message = Message::new("t", b"1", QoS::AtMostOnce, false);
         assert_eq!(acl.may_publish(&client("c"), None, b"t"), Err(Denied));
-        assert!(!acl.may_subscribe(&client("c"), None, &filter("t")));
-        assert!(!acl.may_receive(&client("c"), None, &message));
-        assert!(acl.may_receive(&SessionName::Endpoint(Arc::from("c")), None, &message));
+        assert!(!acl.may_subscribe(&client("c"), None, false, &filter("t")));
+        assert!(!acl.may_receive(&client("c"), None, || false, &message));
+        assert!(acl.may_receive(&SessionName::Endpoint(Arc::from("c")), None, || false, &message));
+    }
+
+    #[test]
+    fn local_topics_are_read_on_this_machine_only() {
+        let acl = Acl::default().with_local(vec![filter("$SYS/turnstone/trace/#")]);
+        let name = client("c");
+        let trace = Message::new("$SYS/turnstone/trace/d", b"1", QoS::AtMostOnce, false);
+        let other = Message::new("$SYS/broker/uptime", b"1", QoS::AtMostOnce, false);
+        for (text, allowed) in [
+            ("$SYS/turnstone/trace/d", false),
+            ("$SYS/turnstone/trace/#", false),
+            ("$SYS/turnstone/trace/+", false),
+            ("$share/g/$SYS/turnstone/trace/d", false),
+            ("$SYS/#", true),
+            ("$SYS/turnstone/+/d", true),
+            ("#", true),
+        ] {
+            assert_eq!(acl.may_subscribe(&name, None, false, &filter(text)), allowed, "{text}");
+            assert!(acl.may_subscribe(&name, None, true, &filter(text)), "{text}");
+        }
+        assert!(!acl.may_receive(&name, None, || false, &trace), "what a wider filter covers");
+        assert!(acl.may_receive(&name, None, || true, &trace));
+        assert!(acl.may_receive(&name, None, || false, &other));
+        let service = SessionName::Service(Arc::from("s"));
+        assert!(acl.may_receive(&service, None, || false, &trace));
     }
 
     #[test]
@@ -248,12 +313,15 @@ mod tests {
         assert_eq!(acl.may_publish(&client("x"), Some("a+n"), b"a/b"), Err(Denied));
         assert_eq!(acl.may_publish(&client("x"), None, b"a/b"), Err(Denied));
         assert_eq!(acl.may_publish(&client("x"), Some("ann"), b"secret/b"), Err(Denied));
-        assert!(acl.may_subscribe(&client("c1"), None, &filter("#")));
-        assert!(acl.may_subscribe(&client("c1"), None, &filter("$share/g/x/+")));
-        assert!(!acl.may_subscribe(&client("c1"), None, &filter("secret/x")));
-        assert!(!acl.may_subscribe(&client("c2"), None, &filter("x")));
-        assert!(acl.may_receive(&client("c1"), None, &one("a")));
-        assert!(!acl.may_receive(&client("c1"), None, &one("secret/x")), "covered by #, denied one by one");
+        assert!(acl.may_subscribe(&client("c1"), None, false, &filter("#")));
+        assert!(acl.may_subscribe(&client("c1"), None, false, &filter("$share/g/x/+")));
+        assert!(!acl.may_subscribe(&client("c1"), None, false, &filter("secret/x")));
+        assert!(!acl.may_subscribe(&client("c2"), None, false, &filter("x")));
+        assert!(acl.may_receive(&client("c1"), None, || false, &one("a")));
+        assert!(
+            !acl.may_receive(&client("c1"), None, || false, &one("secret/x")),
+            "covered by #, denied one by one"
+        );
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub struct Limits {
     pub inflight_max: u16,
     /// QoS 2 messages of one client that wait for their PUBREL.
     pub incoming_qos2_max: usize,
+    /// The same of an MQTT-SN client, over all its connections: one that loses its memory leaves some behind each time.
+    /// Its front-end allows far fewer on one connection. Not the setting for MQTT, which an operator may make small.
+    pub incoming_qos2_sn_max: usize,
     /// Their bytes.
     pub incoming_qos2_bytes_max: usize,
     /// Messages waiting for one session.
@@ -81,6 +84,7 @@ impl Default for Limits {
             client_id_bytes_max: 1024,
             inflight_max: 32,
             incoming_qos2_max: 1000,
+            incoming_qos2_sn_max: 1000,
             incoming_qos2_bytes_max: 4 << 20,
             queue_messages_max: 1000,
             queue_bytes_max: 1 << 20,

@@ -157,6 +157,22 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// When QoS 0 messages are kept for a session that is not awake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct QueueQos0 {
+    /// While its device sleeps, and so will come for them.
+    pub asleep: bool,
+    /// While it has no link.
+    pub offline: bool,
+}
+
+impl QueueQos0 {
+    /// They are dropped.
+    pub const NEVER: QueueQos0 = QueueQos0 { asleep: false, offline: false };
+    /// They are kept.
+    pub const ALWAYS: QueueQos0 = QueueQos0 { asleep: true, offline: true };
+}
+
 /// Attach to a session, making it if needed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Connect {
@@ -177,8 +193,8 @@ pub struct Connect {
     pub window: u16,
     /// First byte credit, see [`ToBroker::Credit`].
     pub credit: u32,
-    /// Whether QoS 0 messages are kept while the session is offline (asleep counts as offline).
-    pub queue_qos0_offline: bool,
+    /// When QoS 0 messages are kept for it.
+    pub queue_qos0: QueueQos0,
     /// Who is asking.
     pub credentials: Credentials,
     /// Keep-alive in seconds as the client gave it, for lists only: the front-end supervises it.

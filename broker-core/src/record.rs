@@ -2,7 +2,7 @@
 //!
 //! Replaying the records of a broker, in order and cut after any whole commit, into a fresh broker gives back
 //! everything that was acknowledged until then.
-use crate::link::{Protocol, SessionName};
+use crate::link::{Protocol, QueueQos0, SessionName};
 use crate::message::{Message, PacketId, QoS, Will};
 use bytes::Bytes;
 
@@ -27,8 +27,8 @@ pub enum Record {
         protocol: Protocol,
         /// A clean session that is durable only while its device sleeps.
         clean: bool,
-        /// QoS 0 is queued while offline.
-        queue_qos0_offline: bool,
+        /// When QoS 0 is queued.
+        queue_qos0: QueueQos0,
         /// The will outlives the connection (MQTT-SN).
         will_is_session_state: bool,
     },

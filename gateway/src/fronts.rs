@@ -1,15 +1,16 @@
 //! [`Front`]: the datagram front-ends, made from the settings. An enum and not a trait object, so that a reload and
 //! `$SYS` reach what the [`Frontend`] trait does not speak of.
-use crate::config::{Config, SnRebind, SnReflectGuard, SnShortSuback, SnSleepConnectClean};
+use crate::config::{Config, Network, SnRebind, SnReflectGuard, SnShortSuback, SnSleepConnectClean};
 use crate::images::Folder;
 use broker_core::frontend::{Actions, Address, Frontend, ListenerId, Peer};
-use broker_core::link::{FrontendId, Secret};
+use broker_core::link::{FrontendId, QueueQos0, Secret};
 use broker_core::topic::{TopicFilter, TopicLimits};
 use broker_core::{FromBroker, Instant, LinkId, Now};
 use bytes::Bytes;
 use lwm2m::Lwm2mServer;
 use lwm2m::catalog::Catalog;
 use sn_proto::SnGateway;
+use sn_proto::mountpoint::Mountpoint;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
@@ -168,7 +169,12 @@ fn sn(config: &Config) -> sn_proto::Config {
             SnShortSuback::Name => sn_proto::config::ShortSuback::Name,
         },
         awake_limit: sn.awake_limit,
-        queue_qos0: sn.queue_qos0,
+        queue_qos0: QueueQos0 { asleep: sn.queue_qos0, offline: sn.queue_qos0_parked },
+        // Loading has refused what is no mount point.
+        mountpoint: Mountpoint::new(&sn.mountpoint).unwrap_or_default(),
+        rates: sn.rates(),
+        rates_exempt: networks(&limits.exempt),
+        more_workers: config.process.workers > 1,
         sleep_connect_clean: match sn.sleep_connect_clean {
             SnSleepConnectClean::Keep => sn_proto::config::SleepConnectClean::Keep,
             SnSleepConnectClean::Wipe => sn_proto::config::SleepConnectClean::Wipe,
@@ -196,23 +202,26 @@ fn sn(config: &Config) -> sn_proto::Config {
                 Some(Address { remote: *peer, local: None, listener })
             })
             .collect(),
-        forwarders: sn
-            .forwarders
-            .iter()
-            .map(|network| sn_proto::config::Network {
-                address: network.address(),
-                prefix: network.prefix_bits(),
-            })
-            .collect(),
+        forwarders: networks(&sn.forwarders),
         limits: sn_proto::limits::Limits {
             clients_max: limits.connections as usize,
             topics_per_client_max: sn.max_topics as usize,
             client_id_bytes_max: sn.max_client_id as usize,
             datagram_bytes_max: sn.max_datagram as usize,
+            unreleased_max: usize::from(sn.incoming_qos2),
+            nodes_per_forwarder_max: sn.nodes_per_forwarder as usize,
             ..sn_proto::limits::Limits::default()
         },
         ..sn_proto::Config::default()
     }
+}
+
+fn networks(networks: &[Network]) -> Vec<sn_proto::config::Network> {
+    let network = |network: &Network| sn_proto::config::Network {
+        address: network.address(),
+        prefix: network.prefix_bits(),
+    };
+    networks.iter().map(network).collect()
 }
 
 /// Names of the reasons in [`sn_proto::Counters::malformed`].
@@ -263,6 +272,8 @@ fn sn_counters(gateway: &SnGateway, add: &mut dyn FnMut(&str, u64)) {
         ("searches_left", counters.searches_left),
         ("advertises", counters.advertises),
         ("standby_takeovers", counters.standby_takeovers),
+        ("nodes_evicted", counters.nodes_evicted),
+        ("traces_dropped", counters.traces_dropped),
     ] {
         add(&format!("sn/{name}"), value);
     }

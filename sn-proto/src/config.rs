@@ -1,15 +1,15 @@
 //! Settings of the MQTT-SN gateway, as values; where they come from is the binary's business.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::frontend::{Address, ListenerId};
-use broker_core::link::Secret;
+use broker_core::link::{QueueQos0, Secret};
 use broker_core::topic::TopicLimits;
 
 use crate::limits::Limits;
+use crate::mountpoint::Mountpoint;
 use crate::topics::Predefined;
 
 /// All settings. [`Config::default`] is what an empty configuration file means.
@@ -60,18 +60,21 @@ pub struct Config {
     pub reflect_guard: ReflectGuard,
     /// A stranger's request is answered with DISCONNECT (rate-limited).
     pub disconnect_unknown: bool,
-    /// QoS 0 messages are kept for offline clients, asleep or parked.
-    pub queue_qos0: bool,
+    /// When QoS 0 messages are kept.
+    pub queue_qos0: QueueQos0,
     /// Addresses whose forwarder encapsulation is believed; none by default.
     pub forwarders: Vec<Network>,
     /// Normal topic ids start at a drawn offset. Off only in tests that quote fixed numbers.
     pub random_topic_ids: bool,
-    /// Put before every topic and filter of a client, and taken off what is delivered to it; empty for none.
-    pub mountpoint: Arc<str>,
+    /// Put before every topic and filter of a client, and taken off what is delivered to it. Publishes without a
+    /// session are dropped where it has the ClientId in it.
+    pub mountpoint: Mountpoint,
     /// Bounds of topic names and filters.
     pub topic_limits: TopicLimits,
     /// Rate limits.
     pub rates: Rates,
+    /// Networks without a limit per address.
+    pub rates_exempt: Vec<Network>,
     /// All other bounds.
     pub limits: Limits,
 }
@@ -101,46 +104,27 @@ impl Default for Config {
             more_workers: false,
             reflect_guard: ReflectGuard::Public,
             disconnect_unknown: true,
-            queue_qos0: true,
+            queue_qos0: QueueQos0 { asleep: true, offline: false },
             forwarders: Vec::new(),
             random_topic_ids: true,
-            mountpoint: Arc::from(""),
+            mountpoint: Mountpoint::default(),
             topic_limits: TopicLimits::default(),
             rates: Rates::default(),
+            rates_exempt: Vec::new(),
             limits: Limits::default(),
         }
     }
 }
 
 impl Config {
-    /// A client's topic as the broker knows it.
-    pub(crate) fn mounted<'a>(&self, topic: &'a str) -> Cow<'a, str> {
-        if self.mountpoint.is_empty() {
-            Cow::Borrowed(topic)
-        } else {
-            Cow::Owned(format!("{}{topic}", self.mountpoint))
-        }
-    }
-
-    /// A client's filter as the broker knows it. In a shared subscription the group stays in front.
-    pub(crate) fn mounted_filter<'a>(&self, filter: &'a str) -> Cow<'a, str> {
-        let shared = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
-        match shared {
-            Some((group, rest)) if !self.mountpoint.is_empty() => {
-                Cow::Owned(format!("$share/{group}/{}{rest}", self.mountpoint))
-            }
-            Some(_) | None => self.mounted(filter),
-        }
-    }
-
-    /// A topic of the broker as a client knows it.
-    pub(crate) fn unmounted<'a>(&self, topic: &'a str) -> &'a str {
-        topic.strip_prefix(&*self.mountpoint).unwrap_or(topic)
-    }
-
     /// Whether encapsulated messages from `ip` are believed.
     pub fn is_forwarder(&self, ip: IpAddr) -> bool {
         self.forwarders.iter().any(|network| network.contains(ip))
+    }
+
+    /// Whether `ip` has no limit of its own.
+    pub(crate) fn is_exempt(&self, ip: IpAddr) -> bool {
+        self.rates_exempt.iter().any(|network| network.contains(ip))
     }
 }
 
@@ -227,15 +211,35 @@ impl Network {
     }
 }
 
-/// Token buckets: so many per second, and as many at once. 0 is no limit.
+/// A token bucket. The default is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// So many in a second; 0 is no limit.
+    pub per_second: u32,
+    /// So many at once; 0 is as many as in a second.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// So many in a second, and at once.
+    pub const fn per_second(per_second: u32) -> Rate {
+        Rate { per_second, burst: 0 }
+    }
+}
+
+/// Rate limits. What is over one is dropped and counted; a CONNECT is answered with "congestion".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
-    /// Datagrams from one IP address.
-    pub datagrams_per_ip: u32,
-    /// CONNECTs from one IP address.
-    pub connects_per_ip: u32,
-    /// Datagrams of one client, or one node id behind a forwarder.
-    pub datagrams_per_client: u32,
+    /// Datagrams from one IP address that is no listed forwarder.
+    pub address: Rate,
+    /// Datagrams of one client, wherever it is; of a stranger: from one address and port.
+    pub client: Rate,
+    /// Datagrams of one node id behind a forwarder.
+    pub node: Rate,
+    /// Datagrams from one listed forwarder.
+    pub forwarder: Rate,
+    /// CONNECTs from one IP address, or of one node id behind a forwarder.
+    pub connects: Rate,
     /// Unasked-for answers (DISCONNECT to strangers, GWINFO) over all addresses.
     pub answers_total: u32,
     /// The same to one /24 or /56.
@@ -245,9 +249,11 @@ pub struct Rates {
 impl Default for Rates {
     fn default() -> Self {
         Rates {
-            datagrams_per_ip: 0,
-            connects_per_ip: 1000,
-            datagrams_per_client: 0,
+            address: Rate::default(),
+            client: Rate::default(),
+            node: Rate::default(),
+            forwarder: Rate::default(),
+            connects: Rate::per_second(1000),
             answers_total: 1000,
             answers_per_prefix: 10,
         }

@@ -69,6 +69,10 @@ pub struct Counters {
     pub advertises: u64,
     /// Times that the gateway we stand by for was gone.
     pub standby_takeovers: u64,
+    /// Clients behind a forwarder that made room for another one.
+    pub nodes_evicted: u64,
+    /// Trace events dropped since nobody has taken those before.
+    pub traces_dropped: u64,
 }
 
 impl Counters {

@@ -14,6 +14,7 @@ pub mod describe;
 pub mod discovery;
 pub mod gateway;
 pub mod limits;
+pub mod mountpoint;
 pub mod rate;
 pub mod rng;
 pub mod topics;

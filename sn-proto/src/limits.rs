@@ -34,7 +34,8 @@ pub struct Limits {
     pub register_tries_known: u8,
     /// Timers handled in one call; the rest follows at once in the next.
     pub timers_per_call_max: usize,
-    /// Node ids behind one forwarder address. Beyond: CONNACK "congestion".
+    /// Node ids behind one forwarder address. Beyond: the oldest that has shown nothing makes room, else CONNACK
+    /// "congestion".
     pub nodes_per_forwarder_max: usize,
 }
 

@@ -10,7 +10,7 @@ use broker_core::Instant;
 use hashbrown::DefaultHashBuilder;
 
 use crate::client::RouteRef;
-use crate::config::Rates;
+use crate::config::{Rate, Rates};
 
 /// Buckets of one table.
 const BUCKETS: usize = 8192;
@@ -25,14 +25,15 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Takes one token of a bucket that holds `rate` and gains `rate` a second. 0 is no limit.
-    fn take(&mut self, now: Instant, rate: u32) -> bool {
-        if rate == 0 {
+    /// Takes one token of a bucket that holds a burst and gains so many a second.
+    fn take(&mut self, now: Instant, rate: Rate) -> bool {
+        if rate.per_second == 0 {
             return true;
         }
-        let full = u64::from(rate) * TOKEN;
+        let held = if rate.burst == 0 { rate.per_second } else { rate.burst };
+        let full = u64::from(held) * TOKEN;
         let elapsed = u64::try_from((now - self.seen).as_millis()).unwrap_or(u64::MAX);
-        let gained = elapsed.saturating_mul(u64::from(rate));
+        let gained = elapsed.saturating_mul(u64::from(rate.per_second));
         self.used = self.used.saturating_sub(gained);
         self.seen = now;
         if self.used + TOKEN > full {
@@ -50,8 +51,8 @@ struct Table {
 }
 
 impl Table {
-    fn take(&mut self, now: Instant, hash: u64, rate: u32) -> bool {
-        if rate == 0 {
+    fn take(&mut self, now: Instant, hash: u64, rate: Rate) -> bool {
+        if rate.per_second == 0 {
             return true;
         }
         if self.buckets.is_empty() {
@@ -67,9 +68,11 @@ impl Table {
 pub struct RateLimiter {
     rates: Rates,
     hasher: DefaultHashBuilder,
-    datagrams: Table,
-    connects: Table,
+    addresses: Table,
     clients: Table,
+    nodes: Table,
+    forwarders: Table,
+    connects: Table,
     answers: Table,
     answers_total: Bucket,
 }
@@ -86,29 +89,56 @@ impl RateLimiter {
     }
 
     /// A datagram from `ip`.
-    pub fn datagram(&mut self, now: Instant, ip: IpAddr) -> bool {
-        self.rates.datagrams_per_ip == 0
-            || self.datagrams.take(now, self.hasher.hash_one(ip), self.rates.datagrams_per_ip)
+    pub fn address(&mut self, now: Instant, ip: IpAddr) -> bool {
+        let rate = self.rates.address;
+        rate.per_second == 0 || self.addresses.take(now, self.hasher.hash_one(ip), rate)
     }
 
-    /// A CONNECT from `ip`.
-    pub fn connect(&mut self, now: Instant, ip: IpAddr) -> bool {
-        self.rates.connects_per_ip == 0
-            || self.connects.take(now, self.hasher.hash_one(ip), self.rates.connects_per_ip)
+    /// A datagram from the listed forwarder at `ip`.
+    pub fn forwarder(&mut self, now: Instant, ip: IpAddr) -> bool {
+        let rate = self.rates.forwarder;
+        rate.per_second == 0 || self.forwarders.take(now, self.hasher.hash_one(ip), rate)
     }
 
-    /// A datagram of one client, or one node behind a forwarder.
-    pub fn client(&mut self, now: Instant, route: RouteRef<'_>) -> bool {
-        self.rates.datagrams_per_client == 0
-            || self.clients.take(now, self.hasher.hash_one(route), self.rates.datagrams_per_client)
+    /// A datagram of one node behind a forwarder.
+    pub fn node(&mut self, now: Instant, route: RouteRef<'_>) -> bool {
+        let rate = self.rates.node;
+        rate.per_second == 0 || self.nodes.take(now, self.hasher.hash_one(route), rate)
+    }
+
+    /// Whether clients have a limit, so that it is worth while to ask who speaks.
+    pub fn limits_clients(&self) -> bool {
+        self.rates.client.per_second > 0
+    }
+
+    /// A datagram of one client: by its name, or of a stranger, by its place.
+    pub fn client(&mut self, now: Instant, name: Option<&str>, route: RouteRef<'_>) -> bool {
+        let hash = match name {
+            Some(name) => self.hasher.hash_one(name),
+            None => self.hasher.hash_one(route),
+        };
+        self.clients.take(now, hash, self.rates.client)
+    }
+
+    /// A CONNECT from this place: of an address, or of a node behind a forwarder.
+    pub fn connect(&mut self, now: Instant, route: RouteRef<'_>) -> bool {
+        let rate = self.rates.connects;
+        if rate.per_second == 0 {
+            return true;
+        }
+        let hash = match route.node {
+            Some(_) => self.hasher.hash_one(route),
+            None => self.hasher.hash_one(route.address.remote.ip()),
+        };
+        self.connects.take(now, hash, rate)
     }
 
     /// An answer to `ip`, which nobody has validated. Networks that are not globally routable have no share of
     /// their own: who can forge their addresses is in them.
     pub fn answer(&mut self, now: Instant, ip: IpAddr) -> bool {
         let per_prefix = if is_public(ip) { self.rates.answers_per_prefix } else { 0 };
-        self.answers.take(now, self.hasher.hash_one(prefix(ip)), per_prefix)
-            && self.answers_total.take(now, self.rates.answers_total)
+        self.answers.take(now, self.hasher.hash_one(prefix(ip)), Rate::per_second(per_prefix))
+            && self.answers_total.take(now, Rate::per_second(self.rates.answers_total))
     }
 }
 
@@ -144,15 +174,20 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_holds_one_second_and_refills() {
+    fn a_bucket_holds_its_burst_and_refills() {
+        let ten = Rate::per_second(10);
         let mut bucket = Bucket::default();
-        let taken = (0..100).filter(|_| bucket.take(at(5000), 10)).count();
+        let taken = (0..100).filter(|_| bucket.take(at(5000), ten)).count();
         assert_eq!(taken, 10);
-        assert!(!bucket.take(at(5099), 10));
-        assert!(bucket.take(at(5100), 10) && !bucket.take(at(5100), 10));
-        let taken = (0..100).filter(|_| bucket.take(at(60_000), 10)).count();
+        assert!(!bucket.take(at(5099), ten));
+        assert!(bucket.take(at(5100), ten) && !bucket.take(at(5100), ten));
+        let taken = (0..100).filter(|_| bucket.take(at(60_000), ten)).count();
         assert_eq!(taken, 10, "never more than it holds");
-        assert!((0..10_000).all(|_| bucket.take(at(60_000), 0)));
+        assert!((0..10_000).all(|_| bucket.take(at(60_000), Rate::default())));
+        let slow = Rate { per_second: 1, burst: 5 };
+        let mut bucket = Bucket::default();
+        let mut take = |ms| (0..100).filter(|_| bucket.take(at(ms), slow)).count();
+        assert_eq!([take(100_000), take(101_000), take(103_500), take(200_000)], [5, 1, 2, 5]);
     }
 
     #[test]

@@ -161,11 +161,11 @@ impl Broker {
             None => self.new_session(&connect),
         };
         let Some(session) = self.sessions.get_mut(slot) else { return };
-        let before = (session.protocol, session.queue_qos0_offline, session.will_is_session_state);
+        let before = (session.protocol, session.queue_qos0, session.will_is_session_state);
         session.protocol = connect.protocol;
         session.clean = connect.clean;
         session.durable = !connect.clean;
-        session.queue_qos0_offline = connect.queue_qos0_offline;
+        session.queue_qos0 = connect.queue_qos0;
         session.will_is_session_state = connect.will_is_session_state;
         session.keep_alive = connect.keep_alive;
         session.flow = Flow::Active;
@@ -174,7 +174,7 @@ impl Broker {
         session.since_unix_ms = self.ledger.now.unix_ms;
         session.take_link(link, connect.window, connect.credit, &connect.credentials);
         if session.records(&self.ledger) {
-            let after = (session.protocol, session.queue_qos0_offline, session.will_is_session_state);
+            let after = (session.protocol, session.queue_qos0, session.will_is_session_state);
             if kept.is_none() || before != after {
                 out.records.push(session.opened());
             }
@@ -201,6 +201,7 @@ impl Broker {
         let own = session.name.is_own();
         self.links.attach(link, slot);
         self.count_attached(own);
+        self.watch.note_link(slot);
     }
 
     pub(super) fn count_attached(&mut self, own: bool) {
@@ -287,6 +288,7 @@ impl Broker {
                 out.events.push((link, FromBroker::Closed(reason)));
             }
         }
+        self.watch.note_link(slot);
         let clean = session.clean;
         let will = match ending {
             Ending::Clean => None, // [MQTT-3.14.4-3]
@@ -305,7 +307,7 @@ impl Broker {
         session.flow = Flow::Offline;
         session.sleep_ms = 0;
         session.since_unix_ms = self.ledger.now.unix_ms;
-        if !session.queue_qos0_offline {
+        if !session.queue_qos0.offline {
             session.drop_qos0(&mut self.ledger, out);
         }
         session.record_waiting(&self.ledger, out);

@@ -34,6 +34,7 @@ mod snapshot;
 mod subscribe;
 mod timers;
 mod views;
+mod watch;
 mod will;
 
 #[cfg(test)]
@@ -58,6 +59,7 @@ use retain::RetainedStore;
 use route::{Answer, Publication, Work};
 use session::{Flow, Session, Sessions, Slot};
 use std::collections::{BTreeMap, VecDeque};
+use watch::Watch;
 
 /// The broker: owns all sessions.
 pub struct Broker {
@@ -86,6 +88,7 @@ pub struct Broker {
     /// Stored sessions that did not survive the restart: their end is yet to be recorded.
     not_restored: Vec<SessionId>,
     sys: SysTree,
+    watch: Watch,
 }
 
 impl Broker {
@@ -112,6 +115,7 @@ impl Broker {
             offline_places: 0,
             not_restored: Vec::new(),
             sys: SysTree::default(),
+            watch: Watch::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::route::{Answer, Publication};
 use super::session::{Session, Slot};
 use crate::acl::Denied;
-use crate::link::{DropReason, Effects, FromBroker, LinkId, PublishOutcome};
+use crate::link::{DropReason, Effects, FromBroker, LinkId, Protocol, PublishOutcome};
 use crate::message::{Message, PacketId, QoS};
 use crate::record::{Record, SessionId};
 use hashbrown::HashTable;
@@ -218,13 +218,17 @@ impl Session {
         allowed: Result<(), Denied>,
     ) {
         let records = self.records(ledger);
+        let messages_max = match self.protocol {
+            Protocol::MqttSn => ledger.limits.incoming_qos2_sn_max,
+            Protocol::Mqtt | Protocol::Lwm2m | Protocol::Internal => ledger.limits.incoming_qos2_max,
+        };
         let incoming = self.incoming.get_or_insert_with(Default::default);
         if incoming.find(packet_id).is_some() {
             // A copy, with or without DUP (CVE-2023-28366): answered, not stored again.
             out.events.push((link, FromBroker::Pubrec { packet_id, outcome: PublishOutcome::Accepted }));
             return;
         }
-        if incoming.table.len() >= ledger.limits.incoming_qos2_max
+        if incoming.table.len() >= messages_max
             || incoming.bytes + message.cost() > ledger.limits.incoming_qos2_bytes_max
             || ledger.held_bytes + message.cost() > ledger.limits.queue_bytes_total_max
         {

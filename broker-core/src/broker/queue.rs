@@ -278,16 +278,20 @@ impl Session {
         }
     }
 
+    fn keeps_qos0(&self) -> bool {
+        match self.flow {
+            Flow::Active => true,
+            Flow::Asleep | Flow::Draining => self.queue_qos0.asleep,
+            Flow::Offline => self.queue_qos0.offline,
+        }
+    }
+
     fn make_room(&mut self, ledger: &mut Ledger, out: &mut Effects, offer: &Offer) -> Result<(), DropReason> {
         let cost = offer.message.cost();
         if cost > ledger.limits.queue_bytes_max {
             return Err(DropReason::TooLarge);
         }
-        if offer.qos == QoS::AtMostOnce
-            && self.flow != Flow::Active
-            && !self.queue_qos0_offline
-            && offer.asked.is_none()
-        {
+        if offer.qos == QoS::AtMostOnce && !self.keeps_qos0() && offer.asked.is_none() {
             return Err(DropReason::Offline);
         }
         loop {
@@ -415,7 +419,7 @@ impl Session {
         let fate = if waiting.expires <= ledger.now.instant {
             MessageFate::Expired
         } else if waiting.asked.is_none()
-            && !ledger.acl.may_receive(&self.name, self.username(), &waiting.message)
+            && !ledger.acl.may_receive(&self.name, self.username(), || self.is_local(), &waiting.message)
         {
             MessageFate::Dropped(DropReason::Denied)
         } else {

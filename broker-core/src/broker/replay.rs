@@ -140,7 +140,7 @@ impl Broker {
 
 impl Session {
     fn offer_retained(&mut self, ledger: &mut Ledger, out: &mut Effects, message: &Message, granted: QoS) {
-        if ledger.acl.may_receive(&self.name, self.username(), message) {
+        if ledger.acl.may_receive(&self.name, self.username(), || self.is_local(), message) {
             self.offer(ledger, out, message, granted.min(message.qos()), true); // [MQTT-3.3.1-8]
         } else {
             ledger.counters.drops.add(DropReason::Denied);

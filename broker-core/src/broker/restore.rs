@@ -115,9 +115,7 @@ impl Broker {
     }
 
     fn replay_opened(&mut self, slots: &mut BTreeMap<SessionId, Slot>, id: SessionId, record: Record) {
-        let Record::SessionOpened {
-            name, protocol, clean, queue_qos0_offline, will_is_session_state, ..
-        } = record
+        let Record::SessionOpened { name, protocol, clean, queue_qos0, will_is_session_state, .. } = record
         else {
             return;
         };
@@ -137,7 +135,7 @@ impl Broker {
         session.protocol = protocol;
         session.clean = clean;
         session.durable = true;
-        session.queue_qos0_offline = queue_qos0_offline;
+        session.queue_qos0 = queue_qos0;
         session.will_is_session_state = will_is_session_state;
     }
 

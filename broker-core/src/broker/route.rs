@@ -210,7 +210,7 @@ fn offer(
     granted: QoS,
 ) {
     let Some(session) = sessions.get_mut(slot) else { return };
-    if ledger.acl.may_receive(&session.name, session.username(), message) {
+    if ledger.acl.may_receive(&session.name, session.username(), || session.is_local(), message) {
         session.offer(ledger, out, message, granted.min(message.qos()), false);
     } else {
         ledger.counters.drops.add(DropReason::Denied);

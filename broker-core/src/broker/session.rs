@@ -17,7 +17,7 @@ use super::inflight::PacketIds;
 use super::ledger::Ledger;
 use super::outgoing::Outgoing;
 use super::publish::Incoming;
-use crate::link::{LinkId, Protocol, SessionName};
+use crate::link::{LinkId, Protocol, QueueQos0, SessionName};
 use crate::message::{QoS, Will};
 use crate::record::{Record, SessionId};
 use crate::time::Instant;
@@ -77,6 +77,10 @@ impl Remote {
         }
     }
 
+    fn is_loopback(&self) -> bool {
+        self.address().is_some_and(|address| address.ip().to_canonical().is_loopback())
+    }
+
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
             Remote::Unknown => None,
@@ -115,7 +119,7 @@ pub(super) struct Session {
     pub(super) clean: bool,
     /// Its changes are records: a persistent session, or one that sleeps.
     pub(super) durable: bool,
-    pub(super) queue_qos0_offline: bool,
+    pub(super) queue_qos0: QueueQos0,
     pub(super) will_is_session_state: bool,
     /// It was attached when the broker stopped.
     pub(super) was_attached: bool,
@@ -161,7 +165,7 @@ impl Session {
             protocol,
             clean: true,
             durable: false,
-            queue_qos0_offline: false,
+            queue_qos0: QueueQos0::NEVER,
             will_is_session_state: false,
             was_attached: false,
             replaying: false,
@@ -191,6 +195,12 @@ impl Session {
         self.identity.as_ref().and_then(|identity| identity.username.as_deref())
     }
 
+    /// Its client is a program on this machine that speaks MQTT. MQTT-SN does not count: a trace of MQTT-SN that is read
+    /// over MQTT-SN would trace itself.
+    pub(super) fn is_local(&self) -> bool {
+        self.protocol == Protocol::Mqtt && self.remote.is_loopback()
+    }
+
     /// What carries messages to the device, made when first needed.
     pub(super) fn outgoing_mut(&mut self) -> &mut Outgoing {
         self.outgoing.get_or_insert_with(Default::default)
@@ -214,7 +224,7 @@ impl Session {
             name: self.name.clone(),
             protocol: self.protocol,
             clean: self.clean,
-            queue_qos0_offline: self.queue_qos0_offline,
+            queue_qos0: self.queue_qos0,
             will_is_session_state: self.will_is_session_state,
         }
     }

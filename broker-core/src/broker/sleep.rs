@@ -24,7 +24,7 @@ impl Broker {
         session.flow = Flow::Asleep;
         session.sleep_ms =
             duration.map_or(0, |duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-        if !session.queue_qos0_offline {
+        if !session.queue_qos0.asleep {
             session.drop_qos0(&mut self.ledger, out);
         }
         if session.durable {

@@ -2,7 +2,7 @@
 use super::Broker;
 use super::retain::is_own;
 use super::session::{Flow, Session};
-use crate::link::{Protocol, SessionName};
+use crate::link::{Protocol, QueueQos0, SessionName};
 use crate::message::{Message, PacketId, QoS, Will};
 use crate::record::QueueSeq;
 use crate::retained::RetainedCursor;
@@ -43,8 +43,8 @@ pub struct SessionSnapshot {
     pub protocol: Protocol,
     /// Durable only since its device sleeps.
     pub clean: bool,
-    /// QoS 0 is queued while offline.
-    pub queue_qos0_offline: bool,
+    /// When QoS 0 is queued.
+    pub queue_qos0: QueueQos0,
     /// Its will outlives the connection.
     pub will_is_session_state: bool,
     /// Asleep for so many milliseconds in all.
@@ -125,7 +125,7 @@ impl Broker {
         SessionSnapshot {
             protocol: session.protocol,
             clean: session.clean,
-            queue_qos0_offline: session.queue_qos0_offline,
+            queue_qos0: session.queue_qos0,
             will_is_session_state: session.will_is_session_state,
             asleep_ms: asleep.then_some(session.sleep_ms),
             subscriptions: session

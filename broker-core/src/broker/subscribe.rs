@@ -45,7 +45,9 @@ impl Broker {
     /// Takes one subscription in. False: refused.
     fn subscribe(&mut self, slot: Slot, filter: &TopicFilter, qos: QoS, out: &mut Effects) -> bool {
         let Some(session) = self.sessions.get_mut(slot) else { return false };
-        if !self.ledger.acl.may_subscribe(&session.name, session.username(), filter) {
+        if !self.ledger.acl.may_subscribe(&session.name, session.username(), session.is_local(), filter)
+            || !self.watch.has_room(slot, filter)
+        {
             return false;
         }
         let records = session.records(&self.ledger);
@@ -70,6 +72,7 @@ impl Broker {
             out.records.push(Record::Subscribed { session: session.id, filter, qos });
         }
         self.routes.subscribe(filter.as_filter(), SessionKey(slot), qos);
+        self.watch.note(slot, filter);
         true
     }
 
@@ -99,5 +102,6 @@ impl Broker {
     pub(super) fn forget_subscription(&mut self, slot: Slot, filter: &TopicFilter) {
         self.routes.unsubscribe(filter.as_filter(), SessionKey(slot));
         self.stop_replay(slot, filter);
+        self.watch.note_end(filter);
     }
 }

@@ -36,7 +36,7 @@ use crate::frontend::{StreamClose, StreamConnection, StreamOut};
 use crate::limits::Limits;
 use crate::link::{
     self, ConnectWill, Credentials, DELIVERY_OVERHEAD, Delivery, Ending, FromBroker, Notice, Protocol,
-    PublishOutcome, RefuseReason, Secret, SessionName, SubscribeFilter, TakeoverWill, ToBroker,
+    PublishOutcome, QueueQos0, RefuseReason, Secret, SessionName, SubscribeFilter, TakeoverWill, ToBroker,
 };
 use crate::message::{Message, PacketId, QoS, Will};
 use crate::time::{Instant, Now};
@@ -337,7 +337,7 @@ impl Connection {
             takeover_will: TakeoverWill::Publish,
             window: limits.inflight_max,
             credit: limits.stream_credit_bytes,
-            queue_qos0_offline: limits.queue_qos0_offline,
+            queue_qos0: QueueQos0 { asleep: true, offline: limits.queue_qos0_offline },
             credentials,
             keep_alive: connect.keep_alive,
         })));

@@ -1,7 +1,7 @@
 //! Scripted byte tests of [`Connection`], and the table of every state with every packet and every event.
 #![allow(clippy::indexing_slicing)] // a test may panic: that is how it fails
 use super::*;
-use crate::link::{CloseReason, Fate, MessageFate, Restored, Secret, SubscribeFilter};
+use crate::link::{CloseReason, Fate, MessageFate, QueueQos0, Restored, Secret, SubscribeFilter};
 use crate::topic::TopicError;
 
 const CONNECT_C1: &[u8] = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02c1";
@@ -124,7 +124,7 @@ fn connect_is_asked_and_answered() {
             takeover_will: TakeoverWill::Publish,
             window: 32,
             credit: 256 << 10,
-            queue_qos0_offline: false,
+            queue_qos0: QueueQos0 { asleep: true, offline: false },
             credentials: Credentials {
                 username: Some("ann".into()),
                 password: Some(Secret(Bytes::from_static(b"pw"))),

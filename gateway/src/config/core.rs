@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use broker_core::topic::TopicName;
 use broker_core::{Limits, QoS};
 use lwm2m::path::ObjectPath;
 use lwm2m::registration::LifetimeRule;
 use lwm2m::server::{self as lw, AutoObserve, BadMountpoint, Leaf, Topics};
+use sn_proto::config::{Rate, Rates};
 use sn_proto::topics::{Predefined, PredefinedError};
 
 use super::schema::{Config, Lwm2mConfig, SnConfig};
@@ -29,6 +31,7 @@ impl Config {
             inflight_max: limits.inflight,
             incoming_qos2_max: usize::from(limits.incoming_qos2),
             incoming_qos2_bytes_max: bytes(limits.incoming_qos2_bytes),
+            incoming_qos2_sn_max: Limits::default().incoming_qos2_sn_max,
             queue_messages_max: count(limits.queue_messages),
             queue_bytes_max: bytes(limits.queue_bytes),
             queue_bytes_total_max: bytes(limits.queue_bytes_total),
@@ -55,11 +58,33 @@ impl SnConfig {
     /// # Errors
     /// None for settings that were loaded: loading refuses what the table refuses.
     pub fn predefined(&self) -> Result<Predefined, PredefinedError> {
-        let mut table = Predefined::default();
-        for (id, topic) in &self.predefined_topics {
-            table.add(None, *id, topic.as_str())?;
+        let mut table = self.predefined_file.as_ref().map(|file| file.table.clone()).unwrap_or_default();
+        for (client, id, topic) in self.own_topics() {
+            table.add(client, id, topic.as_str())?;
         }
         Ok(table)
+    }
+
+    /// The predefined topics of the settings, without those of the file: of all clients, then of single ones.
+    pub fn own_topics(&self) -> impl Iterator<Item = (Option<&str>, u16, &TopicName)> {
+        let common = self.predefined_topics.iter().map(|(id, topic)| (None, *id, topic));
+        let own = self.predefined_clients.iter().flat_map(|(client, topics)| {
+            topics.iter().map(move |(id, topic)| (Some(client.as_str()), *id, topic))
+        });
+        common.chain(own)
+    }
+
+    /// The rate limits.
+    pub fn rates(&self) -> Rates {
+        let rate = |per_second, burst| Rate { per_second, burst };
+        Rates {
+            address: rate(self.rates_address, self.rates_address_burst),
+            client: rate(self.rates_client, self.rates_client_burst),
+            node: rate(self.rates_node, self.rates_node_burst),
+            forwarder: rate(self.rates_forwarder, self.rates_forwarder_burst),
+            connects: rate(self.rates_connects, 0),
+            ..Rates::default()
+        }
     }
 }
 
@@ -155,6 +180,11 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_broker_core() {
         assert_eq!(Config::default().broker_limits(), Limits::default());
+    }
+
+    #[test]
+    fn the_default_rates_are_those_of_the_mqtt_sn_gateway() {
+        assert_eq!(Config::default().sn.rates(), Rates::default());
     }
 
     #[test]

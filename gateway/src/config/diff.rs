@@ -46,11 +46,11 @@ impl Config {
             if before == after {
                 continue;
             }
-            let change = Change {
-                key: key.name.to_owned(),
-                old: key.kind.write(&before),
-                new: key.kind.write(&after),
-            };
+            let (old, mut new) = (key.kind.write(&before), key.kind.write(&after));
+            if old == new {
+                new.push_str(" (with other contents)");
+            }
+            let change = Change { key: key.name.to_owned(), old, new };
             match key.apply {
                 Apply::Reload => changes.reloadable.push(change),
                 Apply::Restart => changes.restart.push(change),

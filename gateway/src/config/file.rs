@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::kind::{Advice, Kind, Raw, quote};
+use super::kind::{Advice, Kind, Raw, bare_or_quoted, quote};
 use super::problem::{Lines, Place, Problem};
 use super::schema::{self, Key};
 use super::suggest;
@@ -15,7 +15,7 @@ use super::suggest;
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) key: &'static Key,
-    /// For a predefined topic, the text of its id.
+    /// For a predefined topic, the text of its id; for that of a client, `CLIENT.topic.N`.
     pub(crate) id: Option<String>,
     pub(crate) raw: Raw,
     pub(crate) place: Place,
@@ -117,6 +117,9 @@ impl Walk<'_, '_> {
             (Some((key, None)), DeValue::Table(topics)) if matches!(key.kind, Kind::Topics) => {
                 self.table(topics, name);
             }
+            (Some((key, None)), DeValue::Table(clients)) if matches!(key.kind, Kind::ClientTopics) => {
+                self.clients(key, clients);
+            }
             (Some((key, id)), raw) => {
                 let place = self.lines.place(value.span().start);
                 self.entries.push((at, Entry { key, id: id.map(str::to_owned), raw: raw_of(raw), place }));
@@ -133,11 +136,53 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// `[KEY.CLIENT.topic] N = "name"`: a ClientId may hold dots, so these names are not put together and looked up.
+    fn clients(&mut self, key: &'static Key, clients: &DeTable<'_>) {
+        for (client, inner) in clients {
+            let own = client.get_ref().as_ref();
+            let name = format!("{}.{}", key.name, bare_or_quoted(own));
+            let DeValue::Table(inner) = inner.get_ref() else {
+                self.not_of_a_client(client.span().start, &name, key);
+                continue;
+            };
+            if own.is_empty() || own.contains('\0') {
+                self.not_of_a_client(client.span().start, &name, key);
+                continue;
+            }
+            for (word, topics) in inner {
+                match topics.get_ref() {
+                    DeValue::Table(topics) if word.get_ref() == "topic" => {
+                        for (id, value) in topics {
+                            self.values.push(Written {
+                                span: value.span(),
+                                name: key.name.to_owned(),
+                                raw: raw_of(value.get_ref()),
+                            });
+                            let place = self.lines.place(value.span().start);
+                            let id_text = Some(format!("{own}.topic.{}", id.get_ref()));
+                            let entry = Entry { key, id: id_text, raw: raw_of(value.get_ref()), place };
+                            self.entries.push((id.span().start, entry));
+                        }
+                    }
+                    _ => {
+                        let name = format!("{name}.{}", bare_or_quoted(word.get_ref()));
+                        self.not_of_a_client(word.span().start, &name, key);
+                    }
+                }
+            }
+        }
+    }
+
+    fn not_of_a_client(&mut self, at: usize, name: &str, key: &Key) {
+        let advice = format!("{}.meter-1.topic.1 = {}", key.name, key.example.unwrap_or(key.default));
+        self.problem(at, format!("unknown key {name}"), &key.kind.rule(), advice);
+    }
+
     fn unknown_key(&mut self, name: &str, at: usize) {
         let shown = shown_name(name);
         let inside = name.rsplit_once('.').and_then(|(above, _)| schema::find(above));
         let (rule, advice) = match (inside, suggest::nearest_key(name)) {
-            (Some((key, _)), _) if !matches!(key.kind, Kind::Topics) => (
+            (Some((key, _)), _) if !key.kind.is_family() => (
                 format!("{} is a key: {}", key.name, key.kind.rule()),
                 format!("{} = {}", key.name, key.default),
             ),

@@ -243,6 +243,28 @@ t.toml:2:30: error: mqtt.sn.predefined.topic.7 is over the limits of topics: mor
   try:  a shorter topic name, or higher limits"#,
     ),
     (
+        "a_topic_of_one_client_under_two_ids_and_under_none",
+        "[mqtt.sn.predefined.client.\"a.b\"]\ntopic.1 = \"a\"\ntopic.2 = \"a\"\ntopic.0 = \"b\"\nid.3 = \"c\"\n",
+        r#"
+t.toml:4:11: error: mqtt.sn.predefined.client."a.b".topic.0 = "b" stands under a reserved topic id
+  rule: KEY.CLIENT.topic.N = "topic/name", CLIENT the client id, in quotes unless it is of letters, digits, - and _
+  try:  mqtt.sn.predefined.client."a.b".topic.1 = "meters/1/power"
+t.toml:5:1: error: unknown key mqtt.sn.predefined.client."a.b".id
+  rule: KEY.CLIENT.topic.N = "topic/name", CLIENT the client id, in quotes unless it is of letters, digits, - and _
+  try:  mqtt.sn.predefined.client.meter-1.topic.1 = "meters/1/power"
+t.toml:3:11: error: mqtt.sn.predefined.client."a.b".topic.2 = "a" has the id 1 already
+  rule: a topic has one predefined id
+  try:  remove one of the two ids, 1 or 2"#,
+    ),
+    (
+        "a_mount_point_without_a_slash",
+        "mqtt.sn.mountpoint = \"site1\"\n",
+        r#"
+t.toml:1:22: error: mqtt.sn.mountpoint = "site1" is no mount point: it does not end with /
+  rule: a topic prefix in quotes that ends with /, without + and #; %c is the client id, a level of its own
+  try:  mqtt.sn.mountpoint = "devices/%c/""#,
+    ),
+    (
         "a_predefined_topic_under_two_ids",
         "[mqtt.sn.predefined.topic]\n1 = \"a\"\n2 = \"a\"\n",
         r#"

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::problem::Place;
 use super::types::{REDACTED, Value};
 use super::units;
 
@@ -70,6 +71,12 @@ pub enum Kind {
     Peers,
     /// Topic names under numbers: a family of keys.
     Topics,
+    /// The same under the names of clients: `KEY.CLIENT.topic.N`.
+    ClientTopics,
+    /// The path of a file of predefined topics, which is read at once, `""` being "not set".
+    PredefinedFile,
+    /// What stands before the topics of MQTT-SN clients.
+    Mountpoint,
 }
 
 /// A value as it stands in a file, a variable or on the command line.
@@ -103,9 +110,11 @@ pub struct Fault {
     /// What would be right, where it can be guessed.
     pub advice: Option<Advice>,
     /// More about it, left out where the value came out of `${...}` and may be somebody's secret.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     /// Where an item of a list begins, in bytes from the start of the file.
     pub offset: Option<usize>,
+    /// Where it is, when that is in a file which the value names.
+    pub place: Option<Box<Place>>,
 }
 
 /// The way out of a fault.
@@ -154,7 +163,22 @@ impl Kind {
                 .to_owned(),
             Self::Peers => "a list of addresses with their ports, as [\"192.0.2.7:1884\", \"[2001:db8::7]:1884\"]".to_owned(),
             Self::Topics => "KEY.N = \"topic/name\", N from 1 to 65534 (0 is reserved), the name without + and #".to_owned(),
+            Self::ClientTopics => {
+                "KEY.CLIENT.topic.N = \"topic/name\", CLIENT the client id, in quotes unless it is of letters, digits, - and _"
+                    .to_owned()
+            }
+            Self::PredefinedFile => "the path of a file of lines ClientID,TopicName,TopicID (* for all clients), in quotes, \
+                                     taken from the folder of the configuration file"
+                .to_owned(),
+            Self::Mountpoint => "a topic prefix in quotes that ends with /, without + and #; %c is the client id, a level of its \
+                                 own"
+                .to_owned(),
         }
+    }
+
+    /// Whether this is a family of keys, each with a name of its own below the row's.
+    pub fn is_family(&self) -> bool {
+        matches!(self, Self::Topics | Self::ClientTopics)
     }
 
     /// Whether values of this kind must not be shown.
@@ -184,6 +208,17 @@ impl Kind {
                     topics.iter().map(|(id, name)| format!("{id} = {}", quote(name.as_str()))).collect();
                 if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
             }
+            Value::ClientTopics(clients) => {
+                let entries: Vec<_> = clients
+                    .iter()
+                    .map(|(client, topics)| {
+                        let topics = Self::Topics.write(&Value::Topics(topics.clone()));
+                        format!("{} = {{ topic = {topics} }}", bare_or_quoted(client))
+                    })
+                    .collect();
+                if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
+            }
+            Value::PredefinedFile(file) => quote(&file.path.to_string_lossy()),
         }
     }
 }
@@ -226,6 +261,12 @@ impl Raw {
             Self::Table => "a table",
         }
     }
+}
+
+/// A part of a dotted name: in quotes where TOML wants them.
+pub(crate) fn bare_or_quoted(part: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !part.is_empty() && part.chars().all(bare) { part.to_owned() } else { quote(part) }
 }
 
 /// A text in TOML's quotes.

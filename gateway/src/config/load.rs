@@ -8,12 +8,12 @@ use broker_core::topic::TopicName;
 
 use super::expand::{self, Expanded};
 use super::file::{self, Entry, KNOWN_KEYS, LIST_KEYS, shown_name};
-use super::kind::{Advice, Fault, Kind, Raw, quote};
+use super::kind::{Advice, Fault, Kind, Raw, bare_or_quoted, quote};
 use super::problem::{Lines, Place, Problem, Problems};
 use super::read;
 use super::schema::{self, Config, Key};
 use super::suggest;
-use super::types::{REDACTED, Value};
+use super::types::{ClientTopics, REDACTED, Value};
 
 /// What stands before every environment variable of a key.
 pub const VARIABLE_PREFIX: &str = "TURNSTONE__";
@@ -138,12 +138,15 @@ pub(crate) fn load_with_text(sources: Sources, text: Option<&str>) -> Result<Loa
     for argument in &sources.arguments {
         layers.argument(argument);
     }
-    let Layers { values, topics, origins, mut warnings, mut problems, failed, .. } = layers;
+    let Layers { values, topics, client_topics, origins, mut warnings, mut problems, failed, .. } = layers;
     let mut all = defaults();
     all.extend(values);
     for key in schema::keys().filter(|key| matches!(key.kind, Kind::Topics)) {
         let mine = topics.iter().filter(|((name, _), _)| *name == key.name);
         all.insert(key.name, Value::Topics(mine.map(|((_, id), topic)| (*id, topic.clone())).collect()));
+    }
+    for key in schema::keys().filter(|key| matches!(key.kind, Kind::ClientTopics)) {
+        all.insert(key.name, Value::ClientTopics(client_topics.clone()));
     }
     let config = Config::from_values(&all);
     problems.extend(super::rules::check(&config, &origins, &failed));
@@ -168,6 +171,9 @@ fn defaults() -> BTreeMap<&'static str, Value> {
 fn default_value(key: &Key) -> Value {
     if matches!(key.kind, Kind::Topics) {
         return Value::Topics(BTreeMap::new());
+    }
+    if matches!(key.kind, Kind::ClientTopics) {
+        return Value::ClientTopics(BTreeMap::new());
     }
     file::parse_value(key.default)
         .and_then(|raw| key.kind.read(&raw, Path::new("")).ok())
@@ -205,6 +211,7 @@ struct Layers<'s> {
     sources: &'s Sources,
     values: BTreeMap<&'static str, Value>,
     topics: BTreeMap<(&'static str, u16), TopicName>,
+    client_topics: ClientTopics,
     origins: BTreeMap<String, Place>,
     warnings: Vec<Problem>,
     problems: Vec<Problem>,
@@ -218,6 +225,7 @@ impl<'s> Layers<'s> {
             sources,
             values: BTreeMap::new(),
             topics: BTreeMap::new(),
+            client_topics: BTreeMap::new(),
             origins: BTreeMap::new(),
             warnings: Vec::new(),
             problems: Vec::new(),
@@ -250,7 +258,9 @@ impl<'s> Layers<'s> {
             };
             let place = Place::Variable(shown_name(&name));
             let dotted = path.replace("__", ".").to_ascii_lowercase();
-            let found = schema::find(&dotted).filter(|_| variable_name(&dotted) == name);
+            // Names of variables have no small letters, which those of clients need.
+            let found = schema::find(&dotted)
+                .filter(|(key, _)| variable_name(&dotted) == name && !matches!(key.kind, Kind::ClientTopics));
             let Some((key, id)) = found else {
                 self.problems.push(Problem {
                     place,
@@ -304,19 +314,40 @@ impl<'s> Layers<'s> {
         };
         let raw = untyped(&key.kind, &argument.value, true);
         let folder = &self.sources.working_folder;
-        self.entry(Entry { key, id: id.map(str::to_owned), raw, place }, folder, None);
+        let id = id.map(|id| match (&key.kind, schema::client_topic(id)) {
+            (Kind::ClientTopics, Some((client, topic))) => {
+                let unquoted = client.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                format!("{}.topic.{topic}", unquoted.unwrap_or(client))
+            }
+            _ => id.to_owned(),
+        });
+        self.entry(Entry { key, id, raw, place }, folder, None);
     }
 
     /// Checks one value of one layer and keeps it, over that of a weaker layer.
     fn entry(&mut self, entry: Entry, base: &Path, lines: Option<&Lines<'_>>) {
         let Entry { key, id, raw, place } = entry;
         let name = match &id {
-            Some(id) => format!("{}.{id}", key.name),
+            Some(id) => member_name(key, id),
             None => key.name.to_owned(),
+        };
+        let raw = match raw {
+            // What other gateways write there is no variable.
+            Raw::Text(text) if matches!(key.kind, Kind::Mountpoint) => {
+                Raw::Text(text.replace("${clientid}", "%c"))
+            }
+            Raw::Untyped(text) if matches!(key.kind, Kind::Mountpoint) => {
+                Raw::Untyped(text.replace("${clientid}", "%c"))
+            }
+            raw => raw,
         };
         let outcome = self.expanded(&raw, base).and_then(|(expanded, from)| {
             let result = match (&key.kind, &id) {
                 (Kind::Topics, Some(id)) => read_topic(id, &expanded).map(Kept::Topic),
+                (Kind::ClientTopics, Some(rest)) => {
+                    let (client, id) = schema::client_topic(rest).unwrap_or((rest, ""));
+                    read_topic(id, &expanded).map(|topic| Kept::ClientTopic(client.to_owned(), topic))
+                }
                 _ => key.kind.read(&expanded, base).map(Kept::Value),
             };
             result.map_err(|faults| match from {
@@ -342,15 +373,19 @@ impl<'s> Layers<'s> {
                     Kept::Topic((id, topic)) => {
                         self.topics.insert((key.name, id), topic);
                     }
+                    Kept::ClientTopic(client, (id, topic)) => {
+                        self.client_topics.entry(client).or_default().insert(id, topic);
+                    }
                 }
                 self.origins.insert(name, place);
             }
             Err(faults) => {
                 self.failed.insert(key.name);
                 for fault in faults {
-                    let at = match (lines, fault.offset) {
-                        (Some(lines), Some(offset)) => lines.place(offset),
-                        _ => place.clone(),
+                    let at = match (&fault.place, lines, fault.offset) {
+                        (Some(inside), ..) => (**inside).clone(),
+                        (None, Some(lines), Some(offset)) => lines.place(offset),
+                        (None, ..) => place.clone(),
                     };
                     self.problems.push(value_problem(key, &name, at, fault));
                 }
@@ -404,6 +439,17 @@ impl<'s> Layers<'s> {
 enum Kept {
     Value(Value),
     Topic((u16, TopicName)),
+    ClientTopic(String, (u16, TopicName)),
+}
+
+/// The whole name of a member of a family, as it can stand in a file.
+pub(super) fn member_name(key: &Key, rest: &str) -> String {
+    match (&key.kind, schema::client_topic(rest)) {
+        (Kind::ClientTopics, Some((client, id))) => {
+            format!("{}.{}.topic.{}", key.name, bare_or_quoted(client), bare_or_quoted(id))
+        }
+        _ => format!("{}.{rest}", key.name),
+    }
 }
 
 /// A value from outside a file. A list may be written as in the file; after `--set` so may a quoted text.
@@ -458,10 +504,15 @@ fn value_problem(key: &Key, name: &str, place: Place, mut fault: Fault) -> Probl
         Some(Advice::Value(better)) => assignment(&place, name, &better),
         None => {
             // A bad id is no example to follow.
-            let name = match name.strip_prefix(key.name).and_then(|rest| rest.strip_prefix('.')) {
-                Some(id) if topic_id(id).is_ok() => name.to_owned(),
-                None if !matches!(key.kind, Kind::Topics) => name.to_owned(),
-                Some(_) | None => format!("{}.1", key.name),
+            let id = name.strip_prefix(key.name).and_then(|rest| rest.rsplit_once('.')).map(|(_, id)| id);
+            let name = match (id, &key.kind) {
+                (Some(id), _) if topic_id(id).is_ok() => name.to_owned(),
+                (Some(_), Kind::ClientTopics) => {
+                    format!("{}.1", name.rsplit_once('.').map_or(name, |it| it.0))
+                }
+                (None, Kind::ClientTopics) => format!("{}.meter-1.topic.1", key.name),
+                (_, Kind::Topics) => format!("{}.1", key.name),
+                (Some(_) | None, _) => name.to_owned(),
             };
             let usable = |text: &&str| *text != "\"\"" && *text != "{}";
             let value = Some(key.default).filter(usable).or(key.example).unwrap_or(key.default);

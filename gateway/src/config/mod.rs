@@ -34,8 +34,8 @@ pub use schema::{
     Apply, Config, LimitsConfig, LogConfig, Lwm2mConfig, MqttConfig, ProcessConfig, SnConfig, SysConfig,
 };
 pub use types::{
-    Bind, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, SnRebind,
-    SnReflectGuard, SnShortSuback, SnSleepConnectClean, UpdateEvents,
+    Bind, ClientTopics, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, PredefinedFile,
+    Secret, SnRebind, SnReflectGuard, SnShortSuback, SnSleepConnectClean, UpdateEvents,
 };
 
 #[cfg(test)]

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use broker_core::topic::TopicName;
+use sn_proto::mountpoint::Mountpoint;
+use sn_proto::topics::Predefined;
 
 use super::group::{GroupAddress, NoGroup};
 use super::kind::{Advice, Fault, Kind, Raw, quote};
-use super::types::{Bind, Network, Secret, Value};
+use super::problem::Place;
+use super::types::{Bind, Network, PredefinedFile, Secret, Value};
 use super::{suggest, units};
 
 impl Kind {
@@ -27,6 +30,8 @@ impl Kind {
                     _ => Err(vec![Fault::new(raw, "is not a table of topics")]),
                 };
             }
+            Self::ClientTopics => return Err(vec![Fault::new(raw, "is not a table of clients")]),
+            Self::PredefinedFile => return read_predefined(raw, base),
             Self::Bool
             | Self::Integer { .. }
             | Self::OptionalInteger { .. }
@@ -37,6 +42,7 @@ impl Kind {
             | Self::Secret { .. }
             | Self::File
             | Self::Folder
+            | Self::Mountpoint
             | Self::Choice(_) => {}
         }
         self.read_one(raw, base).map_err(|fault| vec![fault])
@@ -74,16 +80,27 @@ impl Kind {
             Self::File => read_path(raw, base, "file", Path::is_file),
             Self::Folder => read_path(raw, base, "folder", Path::is_dir),
             Self::Choice(words) => read_choice(raw, words),
-            Self::Binds | Self::Networks | Self::Groups | Self::Peers | Self::Topics => {
-                Err(Fault::new(raw, "is a list"))
-            }
+            Self::Mountpoint => Ok(match read_text(raw, 256)? {
+                "" => Value::Unset,
+                text => match Mountpoint::new(text) {
+                    Ok(_) => Value::Text(text.to_owned()),
+                    Err(error) => return Err(Fault::new(raw, format!("is no mount point: {error}"))),
+                },
+            }),
+            Self::Binds
+            | Self::Networks
+            | Self::Groups
+            | Self::Peers
+            | Self::Topics
+            | Self::ClientTopics
+            | Self::PredefinedFile => Err(Fault::new(raw, "is a list")),
         }
     }
 }
 
 impl Fault {
     pub(crate) fn new(raw: &Raw, what: impl Into<String>) -> Self {
-        Self { what: what.into(), shown: raw.shown(), advice: None, detail: None, offset: None }
+        Self { what: what.into(), shown: raw.shown(), advice: None, detail: None, offset: None, place: None }
     }
 
     fn better(mut self, value: impl Into<String>) -> Self {
@@ -261,7 +278,38 @@ fn read_path(raw: &Raw, base: &Path, what: &str, exists: fn(&Path) -> bool) -> R
         return Ok(Value::Path(path));
     }
     let found = if path.exists() { format!("is not a {what}") } else { "does not exist".to_owned() };
-    Err(Fault { detail: Some(format!("looked for {}", path.display())), ..Fault::new(raw, found) })
+    Err(Fault { detail: Some(format!("looked for {}", path.display()).into()), ..Fault::new(raw, found) })
+}
+
+/// The largest file of predefined topics, bytes.
+const PREDEFINED_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads the file that the value names; every bad line of it is a fault with a place of its own.
+fn read_predefined(raw: &Raw, base: &Path) -> Result<Value, Vec<Fault>> {
+    let path = match read_path(raw, base, "file", Path::is_file).map_err(|fault| vec![fault])? {
+        Value::Path(path) => path,
+        other => return Ok(other),
+    };
+    let unreadable = |why: String| vec![Fault::new(raw, format!("cannot be read: {why}"))];
+    let size = std::fs::metadata(&path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > PREDEFINED_BYTES_MAX {
+        return Err(unreadable(format!("larger than {PREDEFINED_BYTES_MAX} bytes")));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
+    let mut table = Predefined::default();
+    match table.add_lines(&text) {
+        Ok(()) => Ok(Value::PredefinedFile(PredefinedFile { path, table })),
+        Err(errors) => Err(errors
+            .into_iter()
+            .map(|bad| Fault {
+                advice: Some(Advice::Step(
+                    "*,sensors/temperature,1 for all clients, meter-1,t,2 for one".to_owned(),
+                )),
+                place: Some(Box::new(Place::Text { path: path.clone(), line: bad.line, column: 1 })),
+                ..Fault::new(raw, format!("has a bad line here: {}", bad.error))
+            })
+            .collect()),
+    }
 }
 
 /// Reads a list, or one item in its place; an untyped text may hold several with commas between.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use broker_core::topic::TopicLimits;
+use broker_core::topic::{TopicError, TopicLimits, TopicNameRef};
+use sn_proto::topics::PredefinedError;
 
-use super::kind::quote;
+use super::kind::{bare_or_quoted, quote};
 use super::problem::{Place, Problem};
 use super::schema::Config;
 use super::units::format_size;
@@ -38,35 +39,65 @@ pub(crate) fn check(
         levels_max: usize::try_from(config.limits.topic_levels).unwrap_or(usize::MAX),
         bytes_max: usize::try_from(config.limits.topic_bytes).unwrap_or(usize::MAX),
     };
+    let predefined = &config.sn;
+    let (file, name_of) = (&predefined.predefined_file, |client: Option<&str>, id: u16| match client {
+        None => format!("mqtt.sn.predefined.topic.{id}"),
+        Some(client) => format!("mqtt.sn.predefined.client.{}.topic.{id}", bare_or_quoted(client)),
+    });
     if sound(&["limits.topic_levels", "limits.topic_bytes"]) {
-        for (id, topic) in &config.sn.predefined_topics {
+        let over = |name: String, at: Place, error: TopicError| Problem {
+            place: at,
+            what: format!("{name} is over the limits of topics: {error}"),
+            rule: format!(
+                "limits.topic_levels = {}, limits.topic_bytes = \"{}\"",
+                bounds.levels_max,
+                format_size(u64::from(config.limits.topic_bytes))
+            ),
+            advice: "a shorter topic name, or higher limits".to_owned(),
+        };
+        for (client, id, topic) in predefined.own_topics() {
             if let Err(error) = topic.as_name().within(&bounds) {
-                let name = format!("mqtt.sn.predefined.topic.{id}");
-                problems.push(Problem {
-                    place: place(&[&name]),
-                    what: format!("{name} is over the limits of topics: {error}"),
-                    rule: format!(
-                        "limits.topic_levels = {}, limits.topic_bytes = \"{}\"",
-                        bounds.levels_max,
-                        format_size(u64::from(config.limits.topic_bytes))
-                    ),
-                    advice: "a shorter topic name, or higher limits".to_owned(),
-                });
+                let name = name_of(client, id);
+                problems.push(over(name.clone(), place(&[&name]), error));
+            }
+        }
+        for (_, id, topic) in file.iter().flat_map(|file| file.table.iter()) {
+            if let Err(error) = TopicNameRef::new_within(topic, &bounds) {
+                let name = format!("the topic with id {id} of mqtt.sn.predefined_file");
+                problems.push(over(name, place(&["mqtt.sn.predefined_file"]), error));
             }
         }
     }
 
-    let topics = &config.sn.predefined_topics;
-    for (id, topic) in topics {
-        if let Some((first, _)) = topics.iter().find(|(other, name)| *other < id && *name == topic) {
-            let name = format!("mqtt.sn.predefined.topic.{id}");
-            problems.push(Problem {
-                place: place(&[&name]),
-                what: format!("{name} = {} has the id {first} already", quote(topic.as_str())),
-                rule: "a topic has one predefined id".to_owned(),
-                advice: format!("remove one of the two ids, {first} or {id}"),
-            });
-        }
+    // The file first, then what the settings add to it, in the order of the ids.
+    let mut table = file.as_ref().map(|file| file.table.clone()).unwrap_or_default();
+    for (client, id, topic) in predefined.own_topics() {
+        let Err(error) = table.add(client, id, topic.as_str()) else { continue };
+        let name = name_of(client, id);
+        let (what, rule, advice) = match &error {
+            PredefinedError::NameTwice(_, first) => (
+                format!("{name} = {} has the id {first} already", quote(topic.as_str())),
+                "a topic has one predefined id",
+                format!("remove one of the two ids, {first} or {id}"),
+            ),
+            PredefinedError::IdTwice(_, other) => (
+                format!(
+                    "{name} = {} and mqtt.sn.predefined_file has {} under this id",
+                    quote(topic.as_str()),
+                    quote(other)
+                ),
+                "a predefined id stands for one topic",
+                "another id, or remove one of the two".to_owned(),
+            ),
+            PredefinedError::ReservedId(_)
+            | PredefinedError::Topic(_)
+            | PredefinedError::Format
+            | PredefinedError::NotANumber
+            | PredefinedError::NoClient => {
+                (format!("{name}: {error}"), "a predefined topic", "remove it".to_owned())
+            }
+        };
+        problems.push(Problem { place: place(&[&name]), what, rule: rule.to_owned(), advice });
     }
 
     if sound(&["lwm2m.mountpoint"])

@@ -70,6 +70,11 @@ fn write_key(text: &mut String, key: &Key) {
         let _ = writeln!(text, "# Example: {}.1 = {}", key.name, key.example.unwrap_or("\"topic/name\""));
         return;
     }
+    if matches!(key.kind, Kind::ClientTopics) {
+        let example = key.example.unwrap_or("\"topic/name\"");
+        let _ = writeln!(text, "# Example: {}.meter-1.topic.1 = {example}", key.name);
+        return;
+    }
     if let Some(example) = key.example {
         let _ = writeln!(text, "# Example: {} = {example}", key.name);
     }

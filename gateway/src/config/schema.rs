@@ -25,8 +25,9 @@ use broker_core::topic::TopicName;
 use super::group::GroupAddress;
 use super::kind::Kind;
 use super::types::{
-    Bind, Field, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping, Secret, SnRebind,
-    SnReflectGuard, SnShortSuback, SnSleepConnectClean, UpdateEvents, Value,
+    Bind, ClientTopics, Field, LifetimeZero, LogFormat, LogLevel, Network, NewAddress, Overlapping,
+    PredefinedFile, Secret, SnRebind, SnReflectGuard, SnShortSuback, SnSleepConnectClean, UpdateEvents,
+    Value,
 };
 
 /// When a changed value takes effect.
@@ -41,7 +42,7 @@ pub enum Apply {
 /// One row of the schema.
 #[derive(Debug)]
 pub struct Key {
-    /// The dotted name; for [`Kind::Topics`] the part before the id.
+    /// The dotted name; for [`Kind::Topics`] the part before the id, for [`Kind::ClientTopics`] that before the client.
     pub name: &'static str,
     /// The field of its section's struct.
     pub field: &'static str,
@@ -147,6 +148,7 @@ macro_rules! schema {
 const PORT: Kind = Kind::Port;
 const SIXTEEN_BITS: Kind = Kind::Integer { min: 1, max: 65_535 };
 const TOPIC: Kind = Kind::Text { max: 256 };
+const RATE: Kind = Kind::Integer { min: 0, max: 10_000_000 };
 const COUNT: Kind = Kind::Integer { min: 1, max: 1_000_000_000 };
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -254,6 +256,16 @@ schema! {
         /// Predefined topic ids (1 to 65534; 0 is reserved) that every device may use without REGISTER.
         predefined_topics: BTreeMap<u16, TopicName>, "mqtt.sn.predefined.topic" = "{}", Kind::Topics, Reload,
             example = "\"sensors/temperature\"";
+        /// The same of single devices. A device's own ids and names go before those of all.
+        predefined_clients: ClientTopics, "mqtt.sn.predefined.client" = "{}", Kind::ClientTopics, Reload,
+            example = "\"meters/1/power\"";
+        /// A file with more of both, as the Paho gateway has it; a reload reads it again.
+        predefined_file: Option<PredefinedFile>, "mqtt.sn.predefined_file" = "\"\"", Kind::PredefinedFile, Reload,
+            example = "\"predefinedTopic.conf\"";
+        /// What stands before every topic that devices publish and subscribe to, and is taken off what they get. With
+        /// %c each device has a part of its own; ids with / + # in them are refused then, and so are publishes
+        /// without a connection, since nobody's id stands in them.
+        mountpoint: String, "mqtt.sn.mountpoint" = "\"\"", Kind::Mountpoint, Restart, example = "\"devices/%c/\"";
         /// Topic ids that one device may register.
         max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000 }, Reload;
         /// Bytes of a device's client id; the specification says 23, devices use up to 200.
@@ -274,8 +286,12 @@ schema! {
             Kind::Choice(SnShortSuback::WORDS), Reload;
         /// Messages that a sleeping device gets at one wake-up.
         awake_limit: u32, "mqtt.sn.awake_limit" = "1000", Kind::Integer { min: 1, max: 1_000_000 }, Reload;
-        /// Whether QoS 0 messages are kept for devices that sleep or are away.
+        /// Whether QoS 0 messages are kept for devices that sleep.
         queue_qos0: bool, "mqtt.sn.queue_qos0" = "true", Kind::Bool, Reload;
+        /// Whether they are kept for devices that are away: lost or disconnected, with a session that stays.
+        queue_qos0_parked: bool, "mqtt.sn.queue_qos0_parked" = "false", Kind::Bool, Reload;
+        /// QoS 2 messages from one device that wait for their PUBREL. The next is answered with PUBACK "congestion".
+        incoming_qos2: u16, "mqtt.sn.incoming_qos2" = "32", Kind::Integer { min: 1, max: 1_000 }, Reload;
         /// What CleanSession does in a CONNECT that ends a sleep: nothing ("keep", for clients that repeat their
         /// first CONNECT), or what the specification says ("wipe").
         sleep_connect_clean: SnSleepConnectClean, "mqtt.sn.sleep_connect_clean" = "\"keep\"",
@@ -295,6 +311,30 @@ schema! {
         forwarders: Vec<Network>, "mqtt.sn.forwarders" = "[]", Kind::Networks, Reload, example = "[\"10.1.2.0/28\"]";
         /// Which of them hear the announcements too, encapsulated, for the nodes behind them.
         advertise_to_forwarders: Vec<SocketAddr>, "mqtt.sn.advertise_to_forwarders" = "[]", Kind::Peers, Reload;
+        /// Devices behind one forwarder. Beyond, the oldest that has done nothing but connect makes room; where there
+        /// is none, the newcomer is answered with "congestion".
+        nodes_per_forwarder: u32, "mqtt.sn.nodes_per_forwarder" = "10000", Kind::Integer { min: 1, max: 1_000_000 },
+            Reload;
+        /// Messages a second from one address that is no forwarder; what is more is dropped and counted. 0 is no
+        /// limit. The networks of limits.exempt have none.
+        rates_address: u32, "mqtt.sn.rates.address" = "0", RATE, Reload, example = "1000";
+        /// As many at once; 0 is as many as in a second. The same holds for the bursts below.
+        rates_address_burst: u32, "mqtt.sn.rates.address_burst" = "0", RATE, Reload;
+        /// Messages a second of one device, wherever it is.
+        rates_client: u32, "mqtt.sn.rates.client" = "0", RATE, Reload, example = "50";
+        /// As many at once.
+        rates_client_burst: u32, "mqtt.sn.rates.client_burst" = "0", RATE, Reload, example = "200";
+        /// Messages a second of one node id behind a forwarder.
+        rates_node: u32, "mqtt.sn.rates.node" = "0", RATE, Reload, example = "50";
+        /// As many at once.
+        rates_node_burst: u32, "mqtt.sn.rates.node_burst" = "0", RATE, Reload;
+        /// Messages a second of one forwarder, all its nodes together.
+        rates_forwarder: u32, "mqtt.sn.rates.forwarder" = "0", RATE, Reload, example = "5000";
+        /// As many at once.
+        rates_forwarder_burst: u32, "mqtt.sn.rates.forwarder_burst" = "0", RATE, Reload;
+        /// CONNECTs a second from one address, or of one node id behind a forwarder; the next is answered with
+        /// "congestion". 0 is no limit. The networks of limits.exempt have none.
+        rates_connects: u32, "mqtt.sn.rates.connects" = "1000", RATE, Reload;
     }
 
     /// LwM2M devices (CoAP over UDP).
@@ -433,13 +473,26 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().flat_map(|section| section.keys)
 }
 
-/// The row that a dotted name belongs to; for a predefined topic also the text of its id.
+/// The row that a dotted name belongs to; for a member of a family also the rest of the name: the id of a predefined
+/// topic, or `CLIENT.topic.N`.
 pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
     keys().find_map(|key| {
         if key.name == name {
             return Some((key, None));
         }
-        let id = name.strip_prefix(key.name)?.strip_prefix('.')?;
-        (matches!(key.kind, Kind::Topics) && !id.contains('.')).then_some((key, Some(id)))
+        let rest = name.strip_prefix(key.name)?.strip_prefix('.')?;
+        let is_member = match key.kind {
+            Kind::Topics => !rest.contains('.'),
+            Kind::ClientTopics => client_topic(rest).is_some(),
+            _ => false,
+        };
+        is_member.then_some((key, Some(rest)))
     })
+}
+
+/// Takes `CLIENT.topic.N` apart. A ClientId may hold dots, an id may not.
+pub(crate) fn client_topic(rest: &str) -> Option<(&str, &str)> {
+    let (client, id) = rest.rsplit_once('.')?;
+    let client = client.strip_suffix(".topic")?;
+    (!client.is_empty()).then_some((client, id))
 }

@@ -1,11 +1,13 @@
 //! The effective settings as text: TOML that reads back, or JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use broker_core::topic::TopicName;
 use serde_json::{Map, Value as Json};
 
 use super::kind::Kind;
-use super::load::Loaded;
+use super::load::{Loaded, member_name};
 use super::problem::Place;
 use super::schema::{self, Key};
 use super::types::Value;
@@ -27,6 +29,13 @@ fn rows(loaded: &Loaded) -> Vec<Row> {
                 key,
                 value: Value::Text(name.as_str().to_owned()),
             })),
+            Value::ClientTopics(clients) => rows.extend(clients.into_iter().flat_map(|(client, topics)| {
+                topics.into_iter().map(move |(id, name)| Row {
+                    name: member_name(key, &format!("{client}.topic.{id}")),
+                    key,
+                    value: Value::Text(name.as_str().to_owned()),
+                })
+            })),
             value @ (Value::Bool(_)
             | Value::Integer(_)
             | Value::Duration(_)
@@ -39,7 +48,8 @@ fn rows(loaded: &Loaded) -> Vec<Row> {
             | Value::Networks(_)
             | Value::Groups(_)
             | Value::Auto
-            | Value::Peers(_)) => rows.push(Row { name: key.name.to_owned(), key, value }),
+            | Value::Peers(_)
+            | Value::PredefinedFile(_)) => rows.push(Row { name: key.name.to_owned(), key, value }),
         }
     }
     rows
@@ -112,15 +122,19 @@ fn json(value: &Value) -> Json {
         Value::Groups(groups) => list(groups),
         Value::Auto => Json::String("auto".to_owned()),
         Value::Peers(peers) => list(peers),
-        Value::Topics(topics) => Json::Object(
-            topics
-                .iter()
-                .map(|(id, name)| (id.to_string(), Json::String(name.as_str().to_owned())))
-                .collect(),
+        Value::Topics(topics) => topics_json(topics),
+        Value::ClientTopics(clients) => Json::Object(
+            clients.iter().map(|(client, topics)| (client.clone(), topics_json(topics))).collect(),
         ),
+        Value::PredefinedFile(file) => Json::String(file.path.to_string_lossy().into_owned()),
     }
 }
 
 fn list<T: ToString>(items: &[T]) -> Json {
     Json::Array(items.iter().map(|item| Json::String(item.to_string())).collect())
+}
+
+fn topics_json(topics: &BTreeMap<u16, TopicName>) -> Json {
+    let topic = |(id, name): (&u16, &TopicName)| (id.to_string(), Json::String(name.as_str().to_owned()));
+    Json::Object(topics.iter().map(topic).collect())
 }

@@ -60,6 +60,7 @@ pub(super) fn nearest_key(name: &str) -> Option<String> {
     let known: Vec<String> = schema::keys()
         .map(|key| match key.kind {
             Kind::Topics => format!("{}.{last}", key.name),
+            Kind::ClientTopics => format!("{}.meter-1.topic.{last}", key.name),
             _ => key.name.to_owned(),
         })
         .collect();

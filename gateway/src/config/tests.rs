@@ -42,7 +42,7 @@ fn layered(text: &str, variables: &[(&str, &str)], sets: &[&str]) -> Result<Load
 }
 
 fn single_keys() -> impl Iterator<Item = &'static Key> {
-    schema::keys().filter(|key| !matches!(key.kind, Kind::Topics))
+    schema::keys().filter(|key| !key.kind.is_family())
 }
 
 /// The sample with every line uncommented that is `prefix` and then a key.
@@ -64,6 +64,8 @@ fn folder_with_examples(test: &str) -> PathBuf {
     for file in ["cert.pem", "key.pem"] {
         std::fs::write(folder.join(file), "not looked into").expect("a temporary file");
     }
+    std::fs::write(folder.join("predefinedTopic.conf"), "# Paho\n*,all/30,30\nmeter-1,own/31,31\n")
+        .expect("a temporary file");
     std::fs::write(folder.join("sn-password"), "hunter2\n").expect("a temporary file");
     folder
 }
@@ -88,8 +90,8 @@ fn the_sample_says_the_defaults_with_and_without_its_comment_signs() {
 fn the_sample_names_every_key_with_its_documentation_and_rule() {
     let sample = sample();
     for key in schema::keys() {
-        let at =
-            sample.find(&format!("{} = ", key.name)).or_else(|| sample.find(&format!("{}.1 = ", key.name)));
+        let names = [key.name.to_owned(), format!("{}.1", key.name), format!("{}.meter-1.topic.1", key.name)];
+        let at = names.iter().find_map(|name| sample.find(&format!("{name} = ")));
         assert!(at.is_some(), "{}", key.name);
         assert!(key.doc.iter().all(|line| sample.contains(line)), "{}", key.name);
         assert!(sample.contains(&key.kind.rule()), "{}", key.name);
@@ -117,6 +119,10 @@ fn examples_are_values_and_what_show_prints_reads_back() {
             (Kind::Topics, example) => {
                 format!("{}.7 = {}\n", key.name, example.expect("a family has an example"))
             }
+            (Kind::ClientTopics, example) => {
+                let example = example.expect("a family has an example");
+                format!("{0}.meter-1.topic.7 = {example}\n{0}.\"a.b c\".topic.8 = \"x\"\n", key.name)
+            }
             (_, example) => format!("{} = {}\n", key.name, example.unwrap_or(key.default)),
         })
         .collect();
@@ -136,6 +142,7 @@ fn examples_are_values_and_what_show_prints_reads_back() {
 
     let json: serde_json::Value = serde_json::from_str(&first.show_json(true)).expect("JSON");
     assert_eq!(json["mqtt.sn.predefined.topic.7"]["value"], "sensors/temperature");
+    assert_eq!(json["mqtt.sn.predefined.client.\"a.b c\".topic.8"]["value"], "x");
     assert_eq!(json["mqtt.session_expiry"]["value"], 14 * 86_400);
     assert_eq!(json["mqtt.sn.password"]["value"], types::REDACTED);
     std::fs::remove_dir_all(folder).expect("the temporary folder goes");
@@ -237,6 +244,73 @@ fn predefined_topics_of_all_layers_are_put_together() {
 }
 
 #[test]
+fn predefined_topics_of_single_clients_and_of_a_file_go_together() {
+    let folder = folder_with_examples("predefined");
+    let at = |text: &str, sets: &[&str]| {
+        let arguments = sets.iter().map(|set| Argument::from_set(set).expect("KEY=VALUE")).collect();
+        let working_folder = folder.clone();
+        let sources =
+            Sources { file: Some("t.toml".into()), working_folder, arguments, ..Sources::default() };
+        load_with_text(sources, Some(text))
+    };
+    let text = "mqtt.sn.predefined_file = \"predefinedTopic.conf\"\nmqtt.sn.predefined.topic.1 = \"a\"\n\
+                [mqtt.sn.predefined.client.\"10.0.0.1 x\".topic]\n1 = \"own/1\"\n2 = \"own/2\"\n";
+    let first = at(
+        text,
+        &["mqtt.sn.predefined.client.\"10.0.0.1 x\".topic.2=set", "mqtt.sn.predefined.client.M2.topic.5=b"],
+    )
+    .unwrap_or_else(|problems| panic!("{problems}"));
+    let table = first.config.sn.predefined().expect("loaded");
+    let all: Vec<_> = table.iter().collect();
+    assert_eq!(
+        all,
+        [
+            (None, 1, "a"),
+            (None, 30, "all/30"),
+            (Some("10.0.0.1 x"), 1, "own/1"),
+            (Some("10.0.0.1 x"), 2, "set"),
+            (Some("M2"), 5, "b"),
+            (Some("meter-1"), 31, "own/31"),
+        ]
+    );
+    let shown = first.show_toml(true);
+    assert!(shown.contains("mqtt.sn.predefined.client.\"10.0.0.1 x\".topic.1 = \"own/1\""), "{shown}");
+    assert!(shown.contains("# --set mqtt.sn.predefined.client.M2.topic.5"), "{shown}");
+
+    // A reload sees a change in the file, and refuses a bad one with all its lines.
+    let path = folder.join("predefinedTopic.conf");
+    std::fs::write(&path, "*,all/32,32\n").expect("a file");
+    let second = at(text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    let changes: Vec<_> =
+        first.config.diff(&second.config).reloadable.iter().map(ToString::to_string).collect();
+    assert!(
+        changes.iter().any(|change| change.ends_with("predefinedTopic.conf\" (with other contents)")),
+        "{changes:?}"
+    );
+    std::fs::write(&path, "*,all/32,32\n*,x\n# fine\n*,a/+,5\n").expect("a file");
+    let problems = at(text, &[]).err().expect("a bad file").to_string();
+    let shown = problems.replace(&format!("{}/", folder.display()), "");
+    assert_eq!(
+        shown,
+        "predefinedTopic.conf:2:1: error: mqtt.sn.predefined_file = \"predefinedTopic.conf\" has a bad line here: expected \
+         ClientID,TopicName,TopicID (or * for all clients)\n  rule: the path of a file of lines \
+         ClientID,TopicName,TopicID (* for all clients), in quotes, taken from the folder of the configuration \
+         file\n  try:  *,sensors/temperature,1 for all clients, meter-1,t,2 for one\n\
+         predefinedTopic.conf:4:1: error: mqtt.sn.predefined_file = \"predefinedTopic.conf\" has a bad line here: not a \
+         topic name: wildcard in a topic name\n  rule: the path of a file of lines ClientID,TopicName,TopicID (* for \
+         all clients), in quotes, taken from the folder of the configuration file\n  try:  *,sensors/temperature,1 \
+         for all clients, meter-1,t,2 for one\n"
+    );
+    std::fs::remove_dir_all(folder).expect("the temporary folder goes");
+}
+
+#[test]
+fn other_gateways_word_for_the_client_id_is_no_variable() {
+    let loaded = loaded("mqtt.sn.mountpoint = \"${clientid}/\"\n").unwrap_or_else(|p| panic!("{p}"));
+    assert_eq!(loaded.config.sn.mountpoint, "%c/");
+}
+
+#[test]
 fn a_bad_value_is_a_mistake_also_where_a_stronger_layer_hides_it() {
     let problems =
         layered("mqtt.port = 0\n", &[], &["mqtt.port=1883"]).err().map(|problems| problems.0.len());
@@ -317,7 +391,9 @@ fn wrong_values() -> Vec<(&'static str, Usable)> {
         ("[{}]", |_| false),
         ("99999999999999999999999999999999999999999999", |_| false),
         ("\"\\u0000\"", |_| false),
-        ("\"no such word\"", |kind| matches!(kind, Kind::Text { .. } | Kind::Secret { .. } | Kind::Topics)),
+        ("\"no such word\"", |kind| {
+            matches!(kind, Kind::Text { .. } | Kind::Secret { .. } | Kind::Topics | Kind::ClientTopics)
+        }),
         ("77777777777", |kind| matches!(kind, Kind::Integer { .. } | Kind::Size { .. })),
     ]
 }
@@ -326,8 +402,11 @@ fn wrong_values() -> Vec<(&'static str, Usable)> {
 fn every_key_refuses_every_wrong_type_with_key_place_rule_and_a_way_out() {
     let mut mutants = 0;
     for key in schema::keys() {
-        let name =
-            if matches!(key.kind, Kind::Topics) { format!("{}.1", key.name) } else { key.name.to_owned() };
+        let name = match key.kind {
+            Kind::Topics => format!("{}.1", key.name),
+            Kind::ClientTopics => format!("{}.meter-1.topic.1", key.name),
+            _ => key.name.to_owned(),
+        };
         for (value, usable) in wrong_values() {
             if usable(key.kind) {
                 continue;
@@ -339,20 +418,24 @@ fn every_key_refuses_every_wrong_type_with_key_place_rule_and_a_way_out() {
             assert!(shown.contains(&format!("  rule: {}", key.kind.rule())), "{name} = {value}\n{shown}");
             let advice = shown.lines().find_map(|line| line.strip_prefix("  try:  ")).expect("a way out");
             // Texts with a grammar of their own: the advice puts quotes around, and the next one tells the grammar.
-            let has_grammar = matches!(key.name, "lwm2m.mountpoint" | "lwm2m.auto_observe");
+            let has_grammar =
+                ["lwm2m.mountpoint", "lwm2m.auto_observe", "mqtt.sn.mountpoint"].contains(&key.name);
             if has_grammar {
                 let told = loaded(advice).err().map(|problems| problems.to_string());
-                assert!(told.is_none_or(|told| told.contains("  try:  lwm2m.")), "{advice}");
+                assert!(told.is_none_or(|told| told.contains(&format!("  try:  {}", key.name))), "{advice}");
                 continue;
             }
             let follows = advice.starts_with(&name)
                 && !advice.contains("${")
-                && !matches!(key.kind, Kind::File | Kind::Folder);
+                && !matches!(key.kind, Kind::File | Kind::Folder | Kind::PredefinedFile);
             if follows {
                 assert!(loaded(advice).is_ok(), "the advice for {name} = {value} is wrong: {advice}");
             } else {
                 assert!(
-                    matches!(key.kind, Kind::Secret { .. } | Kind::File | Kind::Folder),
+                    matches!(
+                        key.kind,
+                        Kind::Secret { .. } | Kind::File | Kind::Folder | Kind::PredefinedFile
+                    ),
                     "{name}: {advice}"
                 );
             }
@@ -449,7 +532,9 @@ fn every_key_is_read_by_the_program_or_says_that_it_is_not() {
     if text.contains("not built yet: nothing is served") {
         return; // run.rs serves nothing, and says so, for every key alike
     }
-    for helper in ["broker_limits", "predefined", "xml_folder", "server", "topics", "observed"] {
+    for helper in
+        ["broker_limits", "predefined", "own_topics", "rates", "xml_folder", "server", "topics", "observed"]
+    {
         if text.contains(&format!(".{helper}(")) {
             let core = include_str!("core.rs");
             let body = core

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use broker_core::topic::TopicName;
+use sn_proto::topics::Predefined;
 
 use super::group::GroupAddress;
 
@@ -163,6 +164,22 @@ pub enum Value {
     Peers(Vec<SocketAddr>),
     /// Predefined topic ids and their names.
     Topics(BTreeMap<u16, TopicName>),
+    /// The same of single clients.
+    ClientTopics(ClientTopics),
+    /// A file of them, read.
+    PredefinedFile(PredefinedFile),
+}
+
+/// Predefined topics by client.
+pub type ClientTopics = BTreeMap<String, BTreeMap<u16, TopicName>>;
+
+/// A file of predefined topics with what stood in it, so that a reload sees a change of either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PredefinedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What stood in it.
+    pub table: Predefined,
 }
 
 /// A Rust type that a key can have.
@@ -206,6 +223,7 @@ plain_fields!(
     Networks(Vec<Network>),
     Peers(Vec<SocketAddr>),
     Topics(BTreeMap<u16, TopicName>),
+    ClientTopics(ClientTopics),
 );
 
 macro_rules! optional_fields {
@@ -256,6 +274,7 @@ optional_fields!(
     Secret(Secret) or Unset,
     Path(PathBuf) or Unset,
     Groups(Vec<GroupAddress>) or Auto,
+    PredefinedFile(PredefinedFile) or Unset,
 );
 
 /// Declares an enum whose variants are the words of a `Kind::Choice`.

@@ -6,7 +6,9 @@ use super::Lwm2mServer;
 use crate::coap::{Code, RequestId, Response};
 use crate::device::{EndReason, Phase};
 use broker_core::frontend::Actions;
-use broker_core::link::{CloseReason, Connect, ConnectWill, Credentials, Ending, Protocol, TakeoverWill};
+use broker_core::link::{
+    CloseReason, Connect, ConnectWill, Credentials, Ending, Protocol, QueueQos0, TakeoverWill,
+};
 use broker_core::{Now, SessionName, ToBroker};
 
 impl Lwm2mServer {
@@ -38,7 +40,7 @@ impl Lwm2mServer {
             takeover_will: TakeoverWill::Keep,
             window: 1,
             credit: 0,
-            queue_qos0_offline: false,
+            queue_qos0: QueueQos0::NEVER,
             credentials: Credentials {
                 username: None,
                 password: None,

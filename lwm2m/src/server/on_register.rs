@@ -12,7 +12,7 @@ use crate::registration::{
 };
 use crate::server::formats::Learned;
 use broker_core::frontend::{Actions, Address};
-use broker_core::link::{Connect, ConnectWill, Credentials, Notice, Protocol, TakeoverWill};
+use broker_core::link::{Connect, ConnectWill, Credentials, Notice, Protocol, QueueQos0, TakeoverWill};
 use broker_core::wheel::Timer;
 use broker_core::{Instant, Now, SessionName, ToBroker};
 use coap_lite::CoapOption;
@@ -224,7 +224,7 @@ impl Lwm2mServer {
             takeover_will: TakeoverWill::Keep,
             window: 1, // one command at a time
             credit: 0,
-            queue_qos0_offline: true,
+            queue_qos0: QueueQos0::ALWAYS,
             credentials: Credentials {
                 username: None,
                 password: None,

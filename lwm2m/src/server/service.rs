@@ -4,8 +4,8 @@ use super::{Lwm2mServer, SERVICE_LINK};
 use crate::limits::{SERVICE_CREDIT, SERVICE_HELD_MAX, SERVICE_RETRY_MS, SERVICE_WINDOW};
 use broker_core::frontend::Actions;
 use broker_core::link::{
-    CloseReason, Connect, ConnectWill, Credentials, FrontendId, MemoUpdate, Protocol, SubscribeFilter,
-    TakeoverWill,
+    CloseReason, Connect, ConnectWill, Credentials, FrontendId, MemoUpdate, Protocol, QueueQos0,
+    SubscribeFilter, TakeoverWill,
 };
 use broker_core::topic::TopicFilter;
 use broker_core::{FromBroker, Instant, LinkId, Message, Now, PacketId, QoS, SessionName, ToBroker};
@@ -80,7 +80,7 @@ impl Lwm2mServer {
             takeover_will: TakeoverWill::Keep,
             window: SERVICE_WINDOW,
             credit: SERVICE_CREDIT,
-            queue_qos0_offline: false,
+            queue_qos0: QueueQos0::NEVER,
             credentials: Credentials::default(),
             keep_alive: 0,
         };

@@ -92,6 +92,8 @@ pub(crate) struct Client {
     pub(crate) drained: bool,
     /// The guard has asked this address for a REGACK.
     pub(crate) probed: bool,
+    /// Its session was there before its CONNECT.
+    pub(crate) resumed: bool,
 }
 
 impl Client {
@@ -122,6 +124,7 @@ impl Client {
             validated: false,
             drained: false,
             probed: false,
+            resumed: false,
         }
     }
 

@@ -1,13 +1,16 @@
 //! The table of clients: found by ClientId, which is who they are, and by route, which is only where they are.
 
 use core::hash::BuildHasher;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 use slab::Slab;
 
 use crate::client::{Client, Route, RouteRef, State};
+
+/// Slots that a list of nodes may hold beyond twice those in use.
+const NODES_SLACK: usize = 64;
 
 /// All clients of one front-end.
 #[derive(Debug, Default)]
@@ -20,7 +23,16 @@ pub(crate) struct Clients {
     hasher: DefaultHashBuilder,
     handshakes: usize,
     /// Clients behind each forwarder.
-    nodes: BTreeMap<IpAddr, usize>,
+    nodes: BTreeMap<IpAddr, Nodes>,
+}
+
+/// The clients behind one forwarder.
+#[derive(Debug, Default)]
+struct Nodes {
+    count: usize,
+    /// Their slots in the order in which they came, but for those that were looked at. May hold slots of clients that
+    /// are gone.
+    by_age: VecDeque<u32>,
 }
 
 impl Clients {
@@ -149,13 +161,36 @@ impl Clients {
 
     /// Clients behind the forwarder at `ip`.
     pub(crate) fn nodes_at(&self, ip: IpAddr) -> usize {
-        self.nodes.get(&ip).copied().unwrap_or(0)
+        self.nodes.get(&ip).map_or(0, |nodes| nodes.count)
+    }
+
+    /// The slot that came first behind the forwarder at `ip`, of those that this was not called for yet. It may be
+    /// another client's by now.
+    pub(crate) fn take_oldest_node(&mut self, ip: IpAddr) -> Option<u32> {
+        self.nodes.get_mut(&ip)?.by_age.pop_front()
     }
 
     fn count_node(&mut self, slot: u32) {
         let Some(client) = self.slots.get(slot as usize) else { return };
         if client.route.node.is_some() {
-            *self.nodes.entry(client.route.address.remote.ip()).or_default() += 1;
+            let ip = client.route.address.remote.ip();
+            let nodes = self.nodes.entry(ip).or_default();
+            nodes.count += 1;
+            nodes.by_age.push_back(slot);
+            // Clients come and go: the list is cleaned before it is twice as long as it need be.
+            if nodes.by_age.len() > 2 * nodes.count + NODES_SLACK {
+                let is_here = |slot: &u32| {
+                    self.slots.get(*slot as usize).is_some_and(|client| {
+                        client.route.node.is_some() && client.route.address.remote.ip() == ip
+                    })
+                };
+                // A slot that was used again stands there twice: its client came last.
+                let mut seen = HashSet::new();
+                let newest_first = std::mem::take(&mut nodes.by_age).into_iter().rev();
+                newest_first
+                    .filter(|slot| is_here(slot) && seen.insert(*slot))
+                    .for_each(|slot| nodes.by_age.push_front(slot));
+            }
         }
     }
 
@@ -163,9 +198,9 @@ impl Clients {
         let Some(client) = self.slots.get(slot as usize) else { return };
         if client.route.node.is_some() {
             let ip = client.route.address.remote.ip();
-            if let Some(count) = self.nodes.get_mut(&ip) {
-                *count -= 1;
-                if *count == 0 {
+            if let Some(nodes) = self.nodes.get_mut(&ip) {
+                nodes.count -= 1;
+                if nodes.count == 0 {
                     self.nodes.remove(&ip);
                 }
             }

@@ -4,8 +4,6 @@
 //! The link's credit lets one delivery out at a time. It goes back when the delivery is done, or after one Tretry,
 //! so that QoS 0 keeps its place in the order but is not stopped by a client that never acknowledges.
 
-use std::sync::Arc;
-
 use broker_core::frontend::Actions;
 use broker_core::link::{DELIVERY_OVERHEAD, Delivery};
 use broker_core::{Instant, Now, PacketId, ToBroker};
@@ -100,9 +98,9 @@ impl SnGateway {
     }
 
     fn naming_of(&mut self, slot: u32, delivery: &Delivery, out: &mut Actions) -> Naming {
-        let mountpoint = Arc::clone(&self.config.mountpoint);
-        let topic = delivery.message.topic();
-        self.naming(slot, topic.strip_prefix(&*mountpoint).unwrap_or(topic), out)
+        let Some(client) = self.clients.get(slot) else { return Naming::None };
+        let topic = self.config.mountpoint.unmounted(&client.name, delivery.message.topic());
+        self.naming(slot, topic, out)
     }
 
     /// The id for a delivery to this client: predefined or short if it subscribed so, else a normal one. A short

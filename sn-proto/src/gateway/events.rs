@@ -26,7 +26,9 @@ impl SnGateway {
             return; // a link of the past
         }
         match event {
-            FromBroker::Connack { memo, .. } => self.broker_connack(slot, &memo, now, out),
+            FromBroker::Connack { session_present, memo, .. } => {
+                self.broker_connack(slot, session_present, &memo, now, out);
+            }
             FromBroker::Refused(reason) => self.broker_refused(slot, reason, out),
             FromBroker::Publish(delivery) => self.broker_publish(slot, delivery, now, out),
             FromBroker::Puback { packet_id, outcome } => {

@@ -8,6 +8,7 @@ mod clients;
 mod deliver;
 mod discovery;
 mod events;
+mod forwarders;
 mod guard;
 mod memos;
 mod on_ack;
@@ -259,7 +260,13 @@ impl SnGateway {
         self.counters.datagrams += 1;
         let ip = turn.peer.address.remote.ip();
         self.tracer.verdict = "dropped, over a rate limit";
-        if !self.limiter.datagram(turn.now.instant, ip) {
+        let now = turn.now.instant;
+        let allowed = if self.config.is_forwarder(ip) {
+            self.limiter.forwarder(now, ip)
+        } else {
+            self.config.is_exempt(ip) || self.limiter.address(now, ip)
+        };
+        if !allowed {
             self.counters.rate_limited += 1;
             return;
         }
@@ -272,7 +279,7 @@ impl SnGateway {
             self.counters.not_a_forwarder += 1;
             return;
         }
-        if !self.limiter.client(turn.now.instant, turn.route()) {
+        if (turn.node.is_some() && !self.limiter.node(now, turn.route())) || !self.client_rate(turn) {
             self.counters.rate_limited += 1;
             return;
         }
@@ -284,6 +291,15 @@ impl SnGateway {
             return;
         }
         self.dispatch(turn, message);
+    }
+
+    /// Takes a datagram off the rate of whoever speaks.
+    fn client_rate(&mut self, turn: &Turn<'_>) -> bool {
+        if !self.limiter.limits_clients() {
+            return true;
+        }
+        let client = self.clients.by_route(turn.route()).and_then(|slot| self.clients.get(slot));
+        self.limiter.client(turn.now.instant, client.map(|client| &*client.name), turn.route())
     }
 
     fn dispatch(&mut self, turn: &mut Turn<'_>, message: Message<'_>) {

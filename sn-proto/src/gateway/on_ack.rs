@@ -64,8 +64,10 @@ impl SnGateway {
             return self.reject_flight(slot, turn.out);
         }
         let message = flight.delivery.as_ref().map(|delivery| delivery.message.clone());
-        let topic = message.as_ref().map(|message| self.config.unmounted(message.topic()));
-        let Some(topics) = self.clients.get_mut(slot).and_then(|client| client.topics.as_mut()) else {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let mountpoint = &self.config.mountpoint;
+        let topic = message.as_ref().map(|message| mountpoint.unmounted(&client.name, message.topic()));
+        let Some(topics) = client.topics.as_mut() else {
             return self.reject_flight(slot, turn.out);
         };
         let id = topic.and_then(|topic| topics.by_name(topic)).map(|entry| entry.id());

@@ -41,9 +41,12 @@ impl SnGateway {
     }
 
     /// What is refused before anything is kept (MQTT-SN §5.3.1, §5.3.8).
-    fn check_connect<'a>(&mut self, turn: &Turn<'_>, connect: &Connect<'a>) -> Result<&'a str, ReturnCode> {
-        let ip = turn.peer.address.remote.ip();
-        if !self.limiter.connect(turn.now.instant, ip) {
+    fn check_connect<'a>(
+        &mut self,
+        turn: &mut Turn<'_>,
+        connect: &Connect<'a>,
+    ) -> Result<&'a str, ReturnCode> {
+        if !self.connect_rate(turn) {
             return Err(ReturnCode::Congestion);
         }
         if connect.protocol_id != PROTOCOL_ID {
@@ -52,13 +55,19 @@ impl SnGateway {
         let limits = &self.config.limits;
         let name =
             client_id(connect.client_id, limits.client_id_bytes_max).map_err(|_| ReturnCode::NotSupported)?;
-        if self.clients.by_route(turn.route()).is_some() {
+        if !self.config.mountpoint.admits(name) {
+            return Err(ReturnCode::NotSupported);
+        }
+        if self.clients.by_route(turn.route()).is_some() || self.has_room(turn) {
             return Ok(name);
         }
-        let full = self.clients.len() >= limits.clients_max
-            || self.clients.handshakes() >= limits.handshakes_max
-            || (turn.node.is_some() && self.clients.nodes_at(ip) >= limits.nodes_per_forwarder_max);
-        if full { Err(ReturnCode::Congestion) } else { Ok(name) }
+        Err(ReturnCode::Congestion)
+    }
+
+    /// Takes a CONNECT off the rate of its place.
+    pub(super) fn connect_rate(&mut self, turn: &Turn<'_>) -> bool {
+        let exempt = turn.node.is_none() && self.config.is_exempt(turn.peer.address.remote.ip());
+        exempt || self.limiter.connect(turn.now.instant, turn.route())
     }
 
     /// Another ClientId speaks from the address of this client: the port has a new owner. The old session is not
@@ -298,7 +307,7 @@ impl SnGateway {
     ) {
         self.clients.next_generation(slot);
         self.clients.set_state(slot, State::Connecting);
-        let queue_qos0_offline = self.config.queue_qos0;
+        let queue_qos0 = self.config.queue_qos0;
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.intent = Intent::Connect;
         client.linked = true;
@@ -323,7 +332,7 @@ impl SnGateway {
             },
             window: WINDOW,
             credit: LINK_CREDIT,
-            queue_qos0_offline,
+            queue_qos0,
             keep_alive,
             credentials: broker_core::link::Credentials::default(),
         };
@@ -349,7 +358,14 @@ impl SnGateway {
     }
 
     /// The broker has attached this client.
-    pub(super) fn broker_connack(&mut self, slot: u32, memo: &[u8], now: Now, out: &mut Actions) {
+    pub(super) fn broker_connack(
+        &mut self,
+        slot: u32,
+        present: bool,
+        memo: &[u8],
+        now: Now,
+        out: &mut Actions,
+    ) {
         let Some(client) = self.clients.get(slot) else { return };
         if client.state != State::Connecting {
             return;
@@ -359,6 +375,7 @@ impl SnGateway {
         self.clients.own_name(slot);
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.heard = now.instant;
+        client.resumed |= present;
         match intent {
             Intent::Connect => {
                 let clean = client.clean;

@@ -92,14 +92,10 @@ impl SnGateway {
     /// A PINGREQ with the ClientId of nobody here: perhaps a sleeper of another worker, whose socket this
     /// datagram did not reach. The broker knows.
     fn wake_from_elsewhere(&mut self, turn: &mut Turn<'_>, name: &str) {
-        let limits = &self.config.limits;
-        let full =
-            self.clients.len() >= limits.clients_max || self.clients.handshakes() >= limits.handshakes_max;
-        let ip = turn.peer.address.remote.ip();
-        if full
+        if self.is_full()
             || self.clients.by_route(turn.route()).is_some()
             || self.config.rebind == Rebind::Never
-            || !self.limiter.connect(turn.now.instant, ip)
+            || !self.connect_rate(turn)
         {
             return self.disconnect_stranger(turn);
         }

@@ -1,5 +1,6 @@
 //! PUBLISH and PUBREL from a client, and the broker's answers to them (MQTT-SN §6.6).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use broker_core::frontend::Actions;
@@ -89,7 +90,8 @@ impl SnGateway {
 
     fn publish(&mut self, slot: u32, turn: &mut Turn<'_>, publish: &Publish<'_>, topic: &str, data: &[u8]) {
         let qos = delivery_qos(publish.qos).unwrap_or(QoS::AtMostOnce);
-        let message = AppMessage::new(&self.config.mounted(topic), data, qos, publish.retain);
+        let Some(topic) = self.mounted(slot, topic) else { return };
+        let message = AppMessage::new(&topic, data, qos, publish.retain);
         let Publish { topic_id, msg_id, dup, .. } = *publish;
         let packet = match qos {
             QoS::AtMostOnce => None,
@@ -107,6 +109,12 @@ impl SnGateway {
             }
         }
         self.request(slot, ToBroker::Publish { packet_id: packet, dup, message }, turn.out);
+    }
+
+    /// A topic of this client as the broker knows it.
+    pub(super) fn mounted<'a>(&self, slot: u32, topic: &'a str) -> Option<Cow<'a, str>> {
+        let client = self.clients.get(slot)?;
+        self.config.mountpoint.mounted(Some(&client.name), topic)
     }
 
     /// UDP may bring a copy of a QoS 2 PUBLISH after its PUBREL; the MsgId alone does not tell, since simple

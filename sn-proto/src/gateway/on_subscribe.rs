@@ -68,7 +68,7 @@ impl SnGateway {
         match *topic {
             TopicRef::Name(name) => {
                 let text = core::str::from_utf8(name).map_err(|_| ReturnCode::NotSupported)?;
-                let filter = self.filter(text)?;
+                let filter = self.filter(slot, text)?;
                 let plain = TopicFilterRef::new(text).map_err(|_| ReturnCode::NotSupported)?;
                 let is_name = !plain.has_wildcard() && plain.group().is_none();
                 let topic_id = if is_name { self.subscribed_name(slot, text, out)? } else { 0 };
@@ -76,11 +76,11 @@ impl SnGateway {
             }
             TopicRef::Predefined(id) => {
                 let (name, typed) = self.subscribed_id(slot, id).ok_or(ReturnCode::InvalidTopicId)?;
-                Ok(Wanted { filter: self.filter(&name)?, topic_id: id, typed })
+                Ok(Wanted { filter: self.filter(slot, &name)?, topic_id: id, typed })
             }
             TopicRef::Short(pair) => {
                 let text = core::str::from_utf8(&pair).map_err(|_| ReturnCode::NotSupported)?;
-                let filter = self.filter(text)?;
+                let filter = self.filter(slot, text)?;
                 let typed = short_name(&pair).map(|_| TypedSubscription::Short(pair));
                 let topic_id = match (self.config.suback_short_topic_id, typed) {
                     (ShortSuback::Name, Some(_)) => u16::from_be_bytes(pair),
@@ -93,10 +93,12 @@ impl SnGateway {
     }
 
     /// A client's filter, checked as the client wrote it, as the broker knows it.
-    fn filter(&self, text: &str) -> Result<TopicFilter, ReturnCode> {
+    fn filter(&self, slot: u32, text: &str) -> Result<TopicFilter, ReturnCode> {
         let filter = TopicFilterRef::new_within(text, &self.config.topic_limits);
         let filter = filter.map_err(|_| ReturnCode::NotSupported)?;
-        TopicFilter::new(&self.config.mounted_filter(filter.as_str())).map_err(|_| ReturnCode::NotSupported)
+        let client = self.clients.get(slot).ok_or(ReturnCode::NotSupported)?;
+        let mounted = self.config.mountpoint.mounted_filter(&client.name, filter.as_str());
+        mounted.and_then(|filter| TopicFilter::new(&filter).ok()).ok_or(ReturnCode::NotSupported)
     }
 
     /// A topic that is subscribed by name gets its id in the SUBACK (§6.9).
@@ -133,7 +135,7 @@ impl SnGateway {
             TopicRef::Short(pair) => core::str::from_utf8(&pair).ok().map(Arc::from),
             TopicRef::Invalid(..) => None,
         };
-        match text.and_then(|text| Some((self.filter(&text).ok()?, text))) {
+        match text.and_then(|text| Some((self.filter(slot, &text).ok()?, text))) {
             Some((filter, text)) => {
                 self.forget_typed(slot, &text, turn.out);
                 let filters = vec![filter];

@@ -23,7 +23,7 @@ impl SnGateway {
         let Some(topic) = topic else {
             return self.finish_handshake(slot, None, turn.now, turn.out);
         };
-        match self.check_will_topic(&topic) {
+        match self.check_will_topic(slot, &topic) {
             Some(checked) => {
                 let deadline = turn.now.instant + self.config.limits.handshake_timeout;
                 if let Some(handshake) =
@@ -68,7 +68,7 @@ impl SnGateway {
     pub(super) fn on_willtopicupd(&mut self, slot: u32, turn: &mut Turn<'_>, topic: Option<WillTopic<'_>>) {
         let update = match topic {
             None => Some(WillUpdate::Delete), // the 2-octet form deletes topic and message (§5.4.23)
-            Some(topic) => self.check_will_topic(&topic).map(|topic| WillUpdate::Topic {
+            Some(topic) => self.check_will_topic(slot, &topic).map(|topic| WillUpdate::Topic {
                 topic: topic.topic,
                 qos: topic.qos,
                 retain: topic.retain,
@@ -108,12 +108,13 @@ impl SnGateway {
     }
 
     /// A will topic is a topic name, at QoS 0 to 2, of a size that we keep.
-    fn check_will_topic(&self, topic: &WillTopic<'_>) -> Option<WillTopicOwned> {
+    fn check_will_topic(&self, slot: u32, topic: &WillTopic<'_>) -> Option<WillTopicOwned> {
         let qos = delivery_qos(topic.qos)?;
         let text = core::str::from_utf8(topic.topic).ok()?;
         let name = TopicNameRef::new_within(text, &self.config.topic_limits).ok()?;
+        let mounted = self.mounted(slot, name.as_str())?;
         (text.len() <= self.config.limits.will_bytes_max).then(|| WillTopicOwned {
-            topic: Box::from(&*self.config.mounted(name.as_str())),
+            topic: Box::from(&*mounted),
             qos,
             retain: topic.retain,
         })

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::frontend::Actions;
-use broker_core::link::{Connect as Attach, ConnectWill, Credentials, FrontendId, Protocol, TakeoverWill};
+use broker_core::link::{
+    Connect as Attach, ConnectWill, Credentials, FrontendId, Protocol, QueueQos0, TakeoverWill,
+};
 use broker_core::{Instant, LinkId, Message as AppMessage, Now, QoS, SessionName, ToBroker};
 
 use super::on_publish::inline_topic;
@@ -86,7 +88,7 @@ impl SnGateway {
             takeover_will: TakeoverWill::Keep,
             window: WINDOW,
             credit: LINK_CREDIT,
-            queue_qos0_offline: false,
+            queue_qos0: QueueQos0::NEVER,
             credentials: Credentials {
                 username: self.config.username.clone(),
                 password: self.config.password.clone(),
@@ -108,14 +110,17 @@ impl SnGateway {
 
     pub(super) fn on_publish_minus_one(&mut self, turn: &mut Turn<'_>, publish: Publish<'_>) {
         let topic = match publish.qos {
-            Qos::MinusOne if self.config.qos_minus_one => self.sessionless_topic(&publish),
+            Qos::MinusOne if self.config.qos_minus_one => {
+                self.sessionless_topic(&publish).and_then(|(topic, data)| {
+                    Some((self.config.mountpoint.mounted(None, &topic)?.into_owned(), data))
+                })
+            }
             Qos::MinusOne | Qos::AtMostOnce | Qos::AtLeastOnce | Qos::ExactlyOnce => None,
         };
         self.attach_minus_one(turn.now, turn.out);
         match (topic, self.minus_one.state) {
             (Some((topic, data)), LinkState::Up | LinkState::Connecting) => {
                 self.counters.minus_one_accepted += 1;
-                let topic = self.config.mounted(&topic);
                 let message = AppMessage::new(&topic, data, QoS::AtMostOnce, publish.retain);
                 let request = ToBroker::Publish { packet_id: None, dup: false, message };
                 turn.out.request(self.minus_one_link(), request);

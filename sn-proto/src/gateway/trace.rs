@@ -44,6 +44,7 @@ pub struct TraceEvent {
 pub(super) struct Tracer {
     clients: BTreeMap<Arc<str>, Option<Route>>,
     events: VecDeque<TraceEvent>,
+    dropped: u64,
     /// What became of the datagram at hand.
     pub(super) verdict: &'static str,
 }
@@ -72,6 +73,7 @@ impl Tracer {
     fn push(&mut self, event: TraceEvent) {
         if self.events.len() >= EVENTS_MAX {
             self.events.pop_front();
+            self.dropped += 1;
         }
         self.events.push_back(event);
     }
@@ -96,8 +98,14 @@ impl SnGateway {
         true
     }
 
+    /// Whether events wait to be taken.
+    pub fn has_traces(&self) -> bool {
+        !self.tracer.events.is_empty()
+    }
+
     /// What traced clients said and heard since the last call.
     pub fn take_traces(&mut self) -> impl Iterator<Item = TraceEvent> {
+        self.counters.traces_dropped += std::mem::take(&mut self.tracer.dropped);
         std::mem::take(&mut self.tracer.events).into_iter()
     }
 

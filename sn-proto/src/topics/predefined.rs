@@ -149,6 +149,15 @@ impl Predefined {
         self.topic(Some(client), id).is_some()
     }
 
+    /// All entries: the client or, for all, `None`; the id; the topic.
+    pub fn iter(&self) -> impl Iterator<Item = (Option<&str>, u16, &str)> {
+        let common = self.common.by_id.iter().map(|(id, topic)| (None, *id, &**topic));
+        let own = self.per_client.iter().flat_map(|(client, table)| {
+            table.by_id.iter().map(move |(id, topic)| (Some(&**client), *id, &**topic))
+        });
+        common.chain(own)
+    }
+
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.common.by_id.len() + self.per_client.values().map(|table| table.by_id.len()).sum::<usize>()
@@ -183,6 +192,16 @@ mod tests {
         assert_eq!(predefined.id(Some("c2"), "own/one"), None);
         assert!(predefined.is_taken("c1", 7) && !predefined.is_taken("c2", 7));
         assert_eq!(predefined.len(), 4);
+        let all: Vec<_> = predefined.iter().collect();
+        assert_eq!(
+            all,
+            [
+                (None, 1, "all/one"),
+                (None, 2, "all/two"),
+                (Some("c1"), 1, "own/one"),
+                (Some("c1"), 7, "all/two")
+            ]
+        );
     }
 
     #[test]

@@ -200,3 +200,25 @@ fn mqtt_sn_ids_begin_where_nobody_guesses() {
     let ids: std::collections::BTreeSet<u16> = (0..20).map(|seed| first_id(seed, "a")).collect();
     assert!(ids.len() > 15, "{ids:?}");
 }
+
+#[test]
+fn the_store_for_mqtt_sn_is_not_bounded_by_the_setting_for_mqtt() {
+    let limits = Limits { incoming_qos2_max: 1, incoming_qos2_sn_max: 2, ..Limits::default() };
+    let mut house = House::with(limits);
+    house.connect(1, connect("m", false));
+    house.connect(2, connect_sn("s", false));
+    for slot in [1, 2] {
+        for id in 1..=3 {
+            let message = Message::new("t", b"x", Q2, false);
+            house.say(slot, ToBroker::Publish { packet_id: Some(pid(id)), dup: false, message });
+        }
+    }
+    let accepted = |events: Vec<FromBroker>| {
+        let accepted = |event: &&FromBroker| {
+            matches!(event, FromBroker::Pubrec { outcome: PublishOutcome::Accepted, .. })
+        };
+        events.iter().filter(accepted).count()
+    };
+    assert_eq!(accepted(house.heard(1)), 1);
+    assert_eq!(accepted(house.heard(2)), 2);
+}

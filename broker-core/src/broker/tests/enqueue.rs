@@ -16,7 +16,7 @@ fn house_with_service() -> House {
     let internal = |name, protocol| Connect {
         name,
         protocol,
-        queue_qos0_offline: true,
+        queue_qos0: QueueQos0::ALWAYS,
         window: 1,
         ..connect("", false)
     };

@@ -10,6 +10,7 @@ mod random;
 mod retain;
 mod sleep;
 mod status;
+mod watch;
 mod wills;
 
 use super::Broker;
@@ -54,7 +55,7 @@ pub(super) fn connect(id: &str, clean: bool) -> Connect {
         takeover_will: TakeoverWill::Publish,
         window: 32,
         credit: 1 << 20,
-        queue_qos0_offline: false,
+        queue_qos0: QueueQos0::NEVER,
         credentials: Credentials::default(),
         keep_alive: 60,
     }
@@ -67,7 +68,7 @@ pub(super) fn connect_sn(id: &str, clean: bool) -> Connect {
         will_is_session_state: true,
         takeover_will: TakeoverWill::PublishIfClean,
         window: 1,
-        queue_qos0_offline: true,
+        queue_qos0: QueueQos0::ALWAYS,
         ..connect(id, clean)
     }
 }

@@ -106,7 +106,7 @@ fn order_holds_whatever_the_credit_and_the_window() {
 fn a_full_queue_drops_qos_0_first_and_then_the_newcomer() {
     let limits = Limits { queue_messages_max: 3, queue_qos0_offline: true, ..Limits::default() };
     let mut house = House::with(limits);
-    house.connect(1, Connect { queue_qos0_offline: true, ..connect("s", false) });
+    house.connect(1, Connect { queue_qos0: QueueQos0::ALWAYS, ..connect("s", false) });
     house.subscribe(1, "t", Q1);
     house.disconnect(1, Ending::Clean);
     house.client(2, "p");
@@ -115,7 +115,7 @@ fn a_full_queue_drops_qos_0_first_and_then_the_newcomer() {
     }
     assert_eq!(house.broker.counters().drops.of(DropReason::QueueFull), 4); // d, a, c, g
     house.assert_durable();
-    house.connect(3, Connect { queue_qos0_offline: true, ..connect("s", false) });
+    house.connect(3, Connect { queue_qos0: QueueQos0::ALWAYS, ..connect("s", false) });
     assert_eq!(house.messages(3), ["t=b/1", "t=e/1", "t=f/1"]);
 }
 
@@ -177,7 +177,11 @@ fn a_reader_that_never_acknowledges_holds_bounded_bytes_in_flight() {
 fn qos_0_of_a_slow_reader_goes_with_its_link_unless_it_is_to_be_kept() {
     for keep in [false, true] {
         let mut house = House::new();
-        let slow = || Connect { credit: 0, queue_qos0_offline: keep, ..connect("s", false) };
+        let slow = || Connect {
+            credit: 0,
+            queue_qos0: QueueQos0 { asleep: keep, offline: keep },
+            ..connect("s", false)
+        };
         house.connect(1, slow());
         house.subscribe(1, "t", Q1);
         house.client(2, "p");

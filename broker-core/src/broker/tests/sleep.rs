@@ -217,3 +217,31 @@ fn requests_of_a_sleeper_are_answered_and_leave_it_asleep() {
     house.say(1, ToBroker::Drain { max: 9 });
     assert_eq!(ack_all(&mut house, 1), ["t/own=x/1", "drained"]);
 }
+
+#[test]
+fn qos_0_is_kept_for_the_asleep_and_for_the_offline_as_each_switch_says() {
+    for (asleep, offline) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut house = House::new();
+        let queue_qos0 = QueueQos0 { asleep, offline };
+        house.connect(1, Connect { queue_qos0, ..connect_sn("d", false) });
+        house.subscribe(1, "t", Q2);
+        house.client(2, "p");
+        house.pause(1, 100);
+        house.publish(2, "t", "asleep", Q0);
+        house.assert_durable();
+        house.say(1, ToBroker::Drain { max: 100 });
+        house.publish(2, "t", "draining", Q0);
+        let mut expected = vec![];
+        if asleep {
+            expected.push("t=asleep/0");
+        }
+        assert_eq!(house.messages(1), expected, "{queue_qos0:?}");
+        house.say(1, ToBroker::Wake);
+        assert_eq!(house.messages(1), if asleep { vec!["t=draining/0"] } else { vec![] }, "{queue_qos0:?}");
+        house.disconnect(1, Ending::Clean);
+        house.publish(2, "t", "offline", Q0);
+        house.assert_durable();
+        house.connect(3, Connect { queue_qos0, ..connect_sn("d", false) });
+        assert_eq!(house.messages(3), if offline { vec!["t=offline/0"] } else { vec![] }, "{queue_qos0:?}");
+    }
+}

@@ -3,7 +3,8 @@ use crate::catalog::Catalog;
 use crate::server::{Config, Lwm2mServer};
 use broker_core::frontend::{Actions, Address, Frontend, ListenerId, Peer};
 use broker_core::link::{
-    Connect, ConnectWill, Credentials, Delivery, FrontendId, Notice, Protocol, SubscribeFilter, TakeoverWill,
+    Connect, ConnectWill, Credentials, Delivery, FrontendId, Notice, Protocol, QueueQos0, SubscribeFilter,
+    TakeoverWill,
 };
 use broker_core::topic::TopicFilter;
 use broker_core::{
@@ -169,7 +170,7 @@ fn connect(name: SessionName) -> ToBroker {
         takeover_will: TakeoverWill::Publish,
         window: 1000,
         credit: 1 << 30,
-        queue_qos0_offline: false,
+        queue_qos0: QueueQos0::NEVER,
         credentials: Credentials::default(),
         keep_alive: 0,
     }))

@@ -1,5 +1,7 @@
 //! From the gateway to a client: REGISTER before PUBLISH, retransmission, giving up (MQTT-SN §6.10, §6.13).
 
+use broker_core::link::QueueQos0;
+
 use super::topics::predefined;
 use super::world::*;
 use crate::client::State;
@@ -295,7 +297,7 @@ fn a_regack_with_a_wrong_topic_id_is_matched_by_its_msg_id() {
 
 #[test]
 fn t_register_subs_resume_on_tells_each_id_again_before_its_first_message() {
-    let mut w = World::new();
+    let mut w = World::with(Config { queue_qos0: QueueQos0::ALWAYS, ..plain() });
     w.connect_with(A, "c1", 0x00, 60);
     w.heard(A);
     w.subscribe(A, "t/1", 1);
@@ -389,7 +391,7 @@ fn an_empty_message_that_a_client_never_acks_stops_nothing_for_ever() {
 
 #[test]
 fn a_thousand_queued_messages_arrive_in_order() {
-    let mut w = World::new();
+    let mut w = World::with(Config { queue_qos0: QueueQos0::ALWAYS, ..plain() });
     w.connect_with(A, "c1", 0x00, 0);
     w.heard(A);
     w.send(A, "07 12 22 0001 6162");
@@ -413,4 +415,28 @@ fn a_thousand_queued_messages_arrive_in_order() {
         .map(|line| line.rsplit(' ').next().and_then(|it| it.parse().ok()).expect("a number"))
         .collect();
     assert_eq!(numbers, (0..900).collect::<Vec<_>>());
+}
+
+#[test]
+fn qos_0_waits_for_the_asleep_but_not_for_the_parked_unless_asked_to() {
+    for (queue_qos0, expected) in [
+        (Config::default().queue_qos0, (true, false)),
+        (QueueQos0::ALWAYS, (true, true)),
+        (QueueQos0 { asleep: false, offline: true }, (false, true)),
+    ] {
+        let mut w = World::with(Config { queue_qos0, ..plain() });
+        w.connect_with(A, "c1", 0x00, 60);
+        w.heard(A);
+        w.send(A, "07 12 02 0001 6162"); // short topic "ab"
+        w.send(A, "04 18 003C");
+        w.heard(A);
+        w.mqtt_publish("ab", "1", 0);
+        w.send(A, "02 16");
+        let asleep = w.heard(A).len() == 2;
+        w.send(A, "02 18");
+        w.heard(A);
+        w.mqtt_publish("ab", "2", 0);
+        w.connect_with(A, "c1", 0x00, 60);
+        assert_eq!((asleep, w.heard(A).len() == 2), expected, "{queue_qos0:?}");
+    }
 }

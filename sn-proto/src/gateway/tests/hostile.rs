@@ -114,6 +114,24 @@ fn mutated_sessions_break_nothing() {
 }
 
 #[test]
+fn n24_qos_2_without_pubrel_is_congestion_beyond_a_window_of_its_own() {
+    let mut w = World::new();
+    let mqtt = broker_core::Limits { incoming_qos2_max: 1, ..broker_core::Limits::default() };
+    w.set_broker_limits(mqtt);
+    w.connect(A, "c1");
+    for msg_id in 1..=0xFFFFu16 {
+        w.send(A, &format!("08 0C 42 6162 {msg_id:04x} 31"));
+    }
+    let heard = w.heard(A);
+    assert_eq!(heard.iter().filter(|it| it.starts_with("PUBREC")).count(), 32);
+    assert_eq!(heard.iter().filter(|it| it.ends_with(" 1")).count(), 0xFFFF - 32, "PUBACK congestion");
+    assert_eq!(heard.last().map(String::as_str), Some("PUBACK 24930 #65535 1"));
+    w.send(A, "04 10 0001");
+    w.send(A, "08 0C 42 6162 FFFF 31");
+    assert_eq!(w.heard(A), ["PUBCOMP #1", "PUBREC #65535"], "there is room again");
+}
+
+#[test]
 fn n25_a_thousand_copies_are_each_answered_and_forwarded_as_the_level_says() {
     let mut w = World::new();
     w.mqtt_subscribe("#");
@@ -224,6 +242,10 @@ fn a_trace_tells_what_one_client_says_and_hears() {
             "> 0218 DISCONNECT []",
         ]
     );
+    for _ in 0..2000 {
+        w.send(A, "02 17"); // a stranger's by now, dropped, and yet from where the client is
+    }
+    assert_eq!((w.gateway.take_traces().count(), w.gateway.counters().traces_dropped), (1024, 976));
     assert!(w.gateway.trace("c1", false));
     w.heard(A);
     w.connect(A, "c1");

@@ -6,7 +6,7 @@ use broker_core::link::Notice;
 
 use super::world::*;
 use crate::client::State;
-use crate::config::{Config, Network, Rates, ReflectGuard};
+use crate::config::{Config, Network, Rate, Rates, ReflectGuard};
 use crate::limits::Limits;
 
 const GROUP: &str = "225.1.1.1:1883";
@@ -318,6 +318,8 @@ fn nodes_behind_one_forwarder_have_a_cap() {
     let mut w = World::with(Config { limits, ..forwarders() });
     node(&mut w, "01", "08 04 04 01 003C 6331");
     node(&mut w, "02", "08 04 04 01 003C 6332");
+    node(&mut w, "01", "02 16");
+    node(&mut w, "02", "02 16");
     assert_eq!(node(&mut w, "03", "08 04 04 01 003C 6333"), ["[03 0] CONNACK 1"]);
     node(&mut w, "01", "02 18");
     assert_eq!(node(&mut w, "03", "08 04 04 01 003C 6333"), ["[03 0] CONNACK 0"]);
@@ -402,31 +404,162 @@ fn the_guard_spares_local_networks_by_default_and_can_be_switched_off() {
 
 #[test]
 fn rate_limits_hold_for_an_address_and_for_a_client() {
-    let rates = Rates { datagrams_per_client: 5, ..Rates::default() };
-    let mut w = World::with(Config { rates, ..plain() });
+    let rates = Rates { client: Rate::per_second(5), ..Rates::default() };
+    let mut w = World::with(Config { rates, rebind_active: true, ..plain() });
     w.connect(A, "c1");
     w.connect(A2, "c2");
     for _ in 0..20 {
         w.send(A, "02 16");
     }
-    assert_eq!(w.heard(A).len(), 4);
+    assert_eq!(w.heard(A).len(), 5, "the CONNECT was a stranger's");
     w.send(A2, "02 16");
     assert_eq!(w.heard(A2), ["PINGRESP"], "each for itself");
+    assert_eq!(w.gateway.counters().rate_limited, 15);
     w.pass_seconds(1);
     w.send(A, "02 16");
     assert_eq!(w.heard(A), ["PINGRESP"]);
-    let rates = Rates { datagrams_per_ip: 5, ..Rates::default() };
+    let rates = Rates { address: Rate { per_second: 1, burst: 5 }, ..Rates::default() };
     let mut w = World::with(Config { rates, ..plain() });
     w.connect(A, "c1");
     for _ in 0..20 {
         w.send(A2, "03 01 00");
     }
     assert_eq!(w.heard(A2).len(), 4);
-    let rates = Rates { connects_per_ip: 3, ..Rates::default() };
+    w.pass_seconds(2);
+    for _ in 0..20 {
+        w.send(A2, "03 01 00");
+    }
+    assert_eq!(w.heard(A2).len(), 2, "a burst comes back slowly");
+    let rates = Rates { connects: Rate::per_second(3), ..Rates::default() };
     let mut w = World::with(Config { rates, ..plain() });
     for number in 0..5 {
         w.connect_with(&format!("10.0.0.1:{}", 2000 + number), &format!("c{number}"), 0x04, 60);
     }
     assert_eq!(w.heard("10.0.0.1:2002"), ["CONNACK 0"]);
     assert_eq!(w.heard("10.0.0.1:2003"), ["CONNACK 1"]);
+}
+
+#[test]
+fn a_client_takes_its_rate_along_to_another_address() {
+    let rates = Rates { client: Rate::per_second(5), ..Rates::default() };
+    let mut w = World::with(Config { rates, rebind_active: true, ..plain() });
+    w.connect(A, "c1");
+    for _ in 0..3 {
+        w.send(A, "02 16");
+    }
+    w.heard(A);
+    w.send(A2, "04 16 6331");
+    for _ in 0..20 {
+        w.send(A2, "02 16");
+    }
+    assert_eq!(w.heard(A2).len(), 3, "its move, and what was left");
+}
+
+#[test]
+fn exempt_networks_have_no_limit_per_address() {
+    let one = Rate::per_second(1);
+    let rates = Rates { address: one, connects: one, ..Rates::default() };
+    let exempt = Network { address: address(A).remote.ip(), prefix: 24 };
+    let mut w = World::with(Config { rates, rates_exempt: vec![exempt], ..plain() });
+    for place in [A, A2, "10.0.0.77:1"] {
+        w.connect_with(place, place, 0x04, 60);
+        assert_eq!(w.heard(place), ["CONNACK 0"]);
+    }
+    let other = "10.0.1.1:1";
+    w.connect_with(other, "c1", 0x04, 60);
+    w.connect_with(other, "c1", 0x04, 60);
+    assert_eq!(w.heard(other), ["CONNACK 0"]);
+}
+
+#[test]
+fn behind_a_forwarder_rates_hold_for_each_node_and_for_all_together() {
+    let (one, many) = (Rate::per_second(1), Rate::per_second(8));
+    let rates = Rates { address: one, connects: one, node: Rate::per_second(3), ..Rates::default() };
+    let mut w = World::with(Config { rates, ..forwarders() });
+    for id in ["01", "02", "03"] {
+        assert_eq!(node(&mut w, id, &format!("08 04 04 01 003C 63{id}")), [format!("[{id} 0] CONNACK 0")]);
+    }
+    let heard = (0..10).map(|_| node(&mut w, "01", "02 16").len()).sum::<usize>();
+    assert_eq!(heard, 2, "three with its CONNECT; the address's limit is not meant for forwarders");
+    assert_eq!(node(&mut w, "02", "02 16"), ["[02 0] PINGRESP"]);
+    let mut w = World::with(Config { rates: Rates { forwarder: many, ..Rates::default() }, ..forwarders() });
+    let answered = (0..20).map(|n| node(&mut w, &format!("{n:02x}"), "03 01 00").len()).sum::<usize>();
+    assert_eq!(answered, 8);
+}
+
+const NODES: usize = 50;
+
+fn small() -> Config {
+    Config { limits: Limits { nodes_per_forwarder_max: NODES, ..Limits::default() }, ..forwarders() }
+}
+
+/// CONNECTs with node ids and ClientIds of their own, with the given flags.
+fn flood(w: &mut World, flags: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+    let id = |n: usize| format!("{n:06}").bytes().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let connect = |n: usize| format!("0C 04 {flags} 01 003C {}", id(n));
+    numbers.flat_map(|n| node(w, &format!("{n:08x}"), &connect(n))).collect()
+}
+
+#[test]
+fn n33_garbage_node_ids_make_room_for_newcomers_and_never_end_a_live_session() {
+    for flags in ["04", "00", "0C", "08"] {
+        let mut w = World::with(small());
+        w.mqtt_subscribe("#");
+        // Live: it subscribed; it came back to its session; it sleeps.
+        node(&mut w, "aa", "08 04 04 01 0000 6331");
+        node(&mut w, "aa", "06 12 20 0001 61");
+        node(&mut w, "ab", "08 04 00 01 0000 6332");
+        node(&mut w, "ab", "02 18");
+        assert_eq!(node(&mut w, "ab", "08 04 00 01 0000 6332"), ["[ab 0] CONNACK 0"]);
+        node(&mut w, "ac", "08 04 04 01 0000 6333");
+        node(&mut w, "ac", "04 18 0000");
+        node(&mut w, "ad", "08 04 0C 01 0000 6334");
+        node(&mut w, "ad", "06 07 00 772F74");
+        node(&mut w, "ad", "03 09 78");
+        let answers = flood(&mut w, flags, 0..100_000);
+        let refused = answers.iter().filter(|answer| answer.ends_with("CONNACK 1")).count();
+        assert_eq!(refused, 0, "flags {flags}: newcomers are not turned away");
+        assert!(w.gateway.clients() <= NODES, "{}", w.gateway.clients());
+        assert!(w.gateway.counters().nodes_evicted > 99_000);
+        assert_eq!(w.state("c1"), Some(State::Active), "flags {flags}");
+        assert_eq!(w.state("c2"), Some(State::Active), "flags {flags}");
+        assert!(w.state("c4") == Some(State::Active), "flags {flags}: one that has answered");
+        w.mqtt_publish("a", "1", 0);
+        assert!(w.heard(FORWARDER).contains(&"[aa 0] PUBLISH n1025 q0 1".to_owned()));
+        assert_eq!(w.mqtt_heard(), ["a 1 q0"], "no will of anybody");
+        assert!(flags != "04" || answers.iter().any(|answer| answer.ends_with("DISCONNECT")));
+        // A device in the middle of it gets through, and what it then has is its own.
+        let device = node(&mut w, "ba", "08 04 04 01 0000 6461");
+        assert!(device.contains(&"[ba 0] CONNACK 0".to_owned()), "{device:?}");
+        assert_eq!(node(&mut w, "ba", "06 12 20 0001 62"), ["[ba 0] SUBACK 1025 q1 #1 0"]);
+        flood(&mut w, flags, 100_000..101_000);
+        assert_eq!(w.state("da"), Some(State::Active));
+    }
+}
+
+#[test]
+fn a_forwarder_full_of_live_sessions_turns_newcomers_away_and_does_not_touch_them() {
+    let mut w = World::with(small());
+    flood(&mut w, "04", 0..NODES);
+    for n in 0..NODES {
+        assert_eq!(node(&mut w, &format!("{n:08x}"), "02 16").len(), 1);
+    }
+    let answers = flood(&mut w, "04", 1000..1100);
+    assert!(answers.iter().all(|answer| answer.ends_with("CONNACK 1")), "{answers:?}");
+    assert_eq!((w.gateway.clients(), w.gateway.counters().nodes_evicted), (NODES, 0));
+    assert_eq!(node(&mut w, "00000007", "02 18").len(), 1);
+    let answers = flood(&mut w, "04", 1000..1001);
+    assert_eq!(answers, ["[000003e8 0] CONNACK 0"]);
+}
+
+#[test]
+fn devices_that_come_and_go_behind_a_forwarder_leave_nothing_behind() {
+    let mut w = World::with(small());
+    for n in 0..2000 {
+        flood(&mut w, "04", n..n + 1);
+        if n >= 10 {
+            node(&mut w, &format!("{:08x}", n - 10), "02 18");
+        }
+    }
+    assert_eq!((w.gateway.clients(), w.gateway.counters().nodes_evicted), (10, 0));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::world::*;
 use crate::config::{Config, ShortSuback};
 use crate::limits::Limits;
+use crate::mountpoint::Mountpoint;
 use crate::topics::Predefined;
 
 const HELLO: &str = "/predefined/topic/name/hello";
@@ -339,7 +340,7 @@ fn subscriptions_that_the_broker_refuses_are_refused() {
 
 #[test]
 fn t_publish_mountpoint_is_put_before_a_clients_topics_and_taken_off_again() {
-    let mut w = World::with(Config { mountpoint: Arc::from("site/1/"), ..predefined() });
+    let mut w = World::with(Config { mountpoint: Mountpoint::new("site/1/").expect("good"), ..predefined() });
     w.mqtt_subscribe("site/1/#");
     w.connect_with(A, "c1", 0x0C, 60);
     w.send(A, "06 07 00 772F74");
@@ -367,4 +368,37 @@ fn t_publish_mountpoint_is_put_before_a_clients_topics_and_taken_off_again() {
     w.mqtt_heard();
     w.pass_seconds(91);
     assert_eq!(w.mqtt_heard(), ["site/1/w/t bye q0"]);
+}
+
+#[test]
+fn a_mountpoint_with_the_client_id_gives_each_client_a_part_of_its_own() {
+    let mountpoint = Mountpoint::new("devices/%c/").expect("good");
+    let mut w = World::with(Config { mountpoint, ..predefined() });
+    w.mqtt_subscribe("#");
+    w.connect_with(A, "c1", 0x0C, 60);
+    w.send(A, "06 07 00 772F74");
+    w.send(A, "05 09 627965");
+    w.connect(B, "c2");
+    assert_eq!(w.heard(A), ["WILLTOPICREQ", "WILLMSGREQ", "CONNACK 0"]);
+    assert_eq!(w.subscribe(A, "a/b", 0), 1025);
+    assert_eq!(w.subscribe(B, "#", 0), 0);
+    assert_eq!(w.register(B, "a/b"), 1025);
+    w.send(B, "08 0C 00 0401 0000 31");
+    assert_eq!(w.mqtt_heard(), ["devices/c2/a/b 1 q0"]);
+    assert!(w.heard(A).is_empty(), "c1 hears nothing of c2");
+    assert_eq!(w.heard(B), ["PUBLISH n1025 q0 1"]);
+    w.mqtt_publish("devices/c1/a/b", "2", 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q0 2"]);
+    // QoS -1 of a client is its own; of a stranger it belongs nowhere.
+    w.send(A, "08 0C 62 7431 0000 33");
+    w.send("10.0.0.9:9", "08 0C 62 7431 0000 34");
+    assert_eq!(w.mqtt_heard(), ["devices/c1/a/b 2 q0", "devices/c1/t1 3 q0"]);
+    assert_eq!(w.gateway.counters().minus_one_dropped, 1);
+    w.pass_seconds(91);
+    assert_eq!(w.mqtt_heard(), ["devices/c1/w/t bye q0"]);
+    // Names that would reach into another's part.
+    for id in ["a/b", "+", "#"] {
+        w.connect_with("10.0.0.8:8", id, 0x04, 60);
+        assert_eq!(w.heard("10.0.0.8:8"), ["CONNACK 3"], "{id}");
+    }
 }

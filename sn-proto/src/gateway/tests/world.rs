@@ -8,8 +8,8 @@ use std::time::Duration;
 use broker_core::broker::Broker;
 use broker_core::frontend::{Actions, Address, Frontend, ListenerId, Peer};
 use broker_core::link::{
-    Ask, Connect, ConnectWill, Credentials, Delivery, FrontendId, Protocol, RefuseReason, SubscribeFilter,
-    TakeoverWill,
+    Ask, Connect, ConnectWill, Credentials, Delivery, FrontendId, Protocol, QueueQos0, RefuseReason,
+    SubscribeFilter, TakeoverWill,
 };
 use broker_core::topic::TopicFilter;
 use broker_core::{
@@ -114,7 +114,7 @@ impl World {
             takeover_will: TakeoverWill::Publish,
             window: 100,
             credit: 1 << 20,
-            queue_qos0_offline: false,
+            queue_qos0: QueueQos0::NEVER,
             credentials: Credentials::default(),
             keep_alive: 0,
         };
@@ -139,6 +139,11 @@ impl World {
 
     fn ask(&mut self, link: LinkId, request: ToBroker) {
         self.broker.handle(self.now, link, request, &mut self.effects);
+        self.collect();
+    }
+
+    pub(super) fn set_broker_limits(&mut self, limits: Limits) {
+        self.broker.set_limits(self.now, limits, &mut self.effects);
         self.collect();
     }
 
