@@ -11,6 +11,7 @@
 use crate::fronts::{Front, FrontSettings};
 use crate::stats::Stats;
 use crate::streams::{Requests, Streams};
+use crate::trace::{self, Traces};
 use crate::udp::{Batch, Groups, Refreshed, Speaker, UdpPort};
 use broker_core::frontend::{Actions, DatagramOut, Frontend, Peer};
 use broker_core::link::{Ask, FrontendId, Notice};
@@ -38,6 +39,7 @@ pub(crate) struct Hub {
     pub(crate) groups: Groups,
     actions: Actions,
     batch: Batch,
+    traces: Traces,
     /// Log lines of the broker and the front-ends.
     pub(crate) notices: Vec<Notice>,
 }
@@ -53,6 +55,7 @@ impl Hub {
     pub(crate) fn new(mut broker: Broker, workers: usize, groups: Groups) -> Self {
         // No store is there to take records.
         broker.set_recording(false);
+        broker.set_watch(trace::PREFIX);
         Hub {
             broker,
             effects: Effects::default(),
@@ -64,6 +67,7 @@ impl Hub {
             groups,
             actions: Actions::default(),
             batch: Batch::new(),
+            traces: Traces::default(),
             notices: Vec::new(),
         }
     }
@@ -111,8 +115,34 @@ impl Hub {
                     break;
                 }
             }
+            // Before the SUBACK leaves: whoever has it misses nothing.
+            if let Some(read) = self.broker.watched() {
+                self.follow(now, read, stats);
+            }
             if !self.hand_out(now, streams, stats) && self.requests.is_empty() {
                 break;
+            }
+        }
+    }
+
+    /// Who reads traces has changed.
+    #[cold]
+    fn follow(&mut self, now: Now, read: Vec<Box<str>>, stats: &mut Stats) {
+        let gateway = self.fronts.get_mut(FrontendId::MqttSn as usize).and_then(|front| match front {
+            Some(Front::Sn(gateway)) => Some(&mut **gateway),
+            Some(Front::Lwm2m(_)) | None => None,
+        });
+        for message in self.traces.follow(now, read, gateway, stats) {
+            self.broker.publish(now, message, &mut self.effects);
+        }
+    }
+
+    /// Publishes what was seen of those who are traced.
+    #[cold]
+    fn publish_traces(&mut self, now: Now, stats: &mut Stats) {
+        for front in self.fronts.iter_mut().flatten() {
+            for message in self.traces.take(now, front, stats) {
+                self.broker.publish(now, message, &mut self.effects);
             }
         }
     }
@@ -178,11 +208,14 @@ impl Hub {
             Some(Some(front)) => front.handle_event(now, link, event, &mut self.actions),
             Some(None) | None => stats.stale_events += 1,
         }
-        self.collect(stats);
+        self.collect(now, stats);
     }
 
     /// Takes up what a front-end wants after a call.
-    fn collect(&mut self, stats: &mut Stats) {
+    fn collect(&mut self, now: Now, stats: &mut Stats) {
+        if self.traces.is_on() {
+            self.publish_traces(now, stats);
+        }
         self.requests.extend(self.actions.requests.drain(..));
         self.notices.append(&mut self.actions.notices);
         if self.actions.datagrams.len() >= DATAGRAMS_AT_ONCE {
@@ -221,7 +254,7 @@ impl Hub {
                 front.handle_datagram(now, peer, received.bytes, actions);
             });
             stats.udp.own_heard += own;
-            self.collect(stats);
+            self.collect(now, stats);
             self.settle(now, streams, stats);
         }
         if self.groups.has_datagrams()
@@ -231,7 +264,7 @@ impl Hub {
             self.groups.receive(&mut self.batch, &mut stats.udp, |peer, bytes| {
                 front.handle_datagram(now, peer, bytes, actions);
             });
-            self.collect(stats);
+            self.collect(now, stats);
             self.settle(now, streams, stats);
         }
     }
@@ -290,7 +323,7 @@ impl Hub {
                 && front.next_timeout().is_some_and(|deadline| deadline <= now.instant)
             {
                 front.handle_timeout(now, &mut self.actions);
-                self.collect(stats);
+                self.collect(now, stats);
             }
         }
         if self.broker.next_timeout().is_some_and(|deadline| deadline <= now.instant) {

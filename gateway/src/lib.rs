@@ -34,5 +34,6 @@ mod sys_topics;
 mod tcp;
 mod timers;
 mod tools;
+mod trace;
 mod udp;
 mod worker;

@@ -24,6 +24,12 @@ pub(crate) struct Stats {
     pub(crate) stream_bytes_received: u64,
     /// Bytes written to streams.
     pub(crate) stream_bytes_sent: u64,
+    /// Trace messages published.
+    pub(crate) traces: u64,
+    /// Trace messages left out: more in a second than allowed.
+    pub(crate) traces_left_out: u64,
+    /// Wishes to trace one device more than can be traced.
+    pub(crate) traces_refused: u64,
     /// The UDP sockets.
     pub(crate) udp: UdpCounters,
 }

@@ -61,6 +61,9 @@ impl SysTopics {
             ("udp/dropped/send_full", udp.send_full),
             ("udp/dropped/send_failed", udp.send_failed),
             ("links/stale_events", stats.stale_events),
+            ("trace/published", stats.traces),
+            ("trace/left_out", stats.traces_left_out),
+            ("trace/refused", stats.traces_refused),
         ] {
             add(&|| name.to_owned(), value);
         }

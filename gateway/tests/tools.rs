@@ -1,6 +1,7 @@
 //! The tools against a gateway of this very binary, as a shell sees both.
 #![allow(clippy::disallowed_methods)] // a test of the program starts the program
 
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +16,10 @@ struct Gateway {
 
 impl Gateway {
     fn start() -> Self {
+        Gateway::start_with(&[])
+    }
+
+    fn start_with(settings: &[&str]) -> Self {
         // Ports that were free a moment ago; another process may take one meanwhile, so it is tried again.
         for _ in 0..5 {
             let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -29,6 +34,7 @@ impl Gateway {
                 .args(["--set".to_owned(), format!("mqtt.port={port}")])
                 .args(["--set".to_owned(), format!("mqtt.sn.port={sn}")])
                 .args(["--set".to_owned(), format!("lwm2m.port={lwm2m}")])
+                .args(settings.iter().flat_map(|setting| ["--set", setting]))
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
@@ -91,7 +97,7 @@ fn messages_go_from_each_protocol_to_each() {
     ok(gateway.run("pub -p {mqtt} -t e2e/mqtt -m one -q 2 -r"));
     ok(gateway.run("sn pub -p {sn} -t e2e/sn -m two -q 1 -r"));
     ok(gateway.run("sn pub -p {sn} -t ab -m three -q 2 -r"));
-    ok(gateway.run("sn pub -p {sn} -t e2e/minus -m four -q -1 -r"));
+    ok(gateway.run("sn pub -p {sn} -t e2e/minus -m four -q -1 -r --repeat 2 --repeat-delay 0.01"));
     let mut lines: Vec<String> =
         ok(gateway.run("sub -p {mqtt} -v -t # -C 4 -W 20")).lines().map(str::to_owned).collect();
     lines.sort();
@@ -152,10 +158,99 @@ fn simulated_devices_live_with_the_gateway() {
     assert_eq!(report["connects"], 20, "{report}");
     assert!(report["published"].as_u64().is_some_and(|count| count >= 40), "{report}");
     assert_eq!(report["publish_failures"], 0, "{report}");
+    let report = ok(gateway.run(
+        "sim sn -p {sn} --count 10 --profile sleeper --interval 0.2 --retry 0.3 --loss 0.1 --duplicate 0.1 \
+         --reorder 0.2 --duration 2 --json",
+    ));
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert!(report["wakes"].as_u64().is_some_and(|count| count >= 10), "{report}");
+    assert!(report["datagrams"]["late"].as_u64().is_some_and(|count| count > 0), "{report}");
     let report =
         ok(gateway.run("sim sn -p {sn} --count 5 --profile beacon --interval 0.1 --duration 0.5 --json"));
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     assert!(report["published"].as_u64().is_some_and(|count| count >= 10), "{report}");
+}
+
+/// Starts a trace and waits until the gateway has taken the subscription.
+fn tracing(gateway: &Gateway, arguments: &str) -> Child {
+    let mut trace = gateway.tool(arguments);
+    let stderr = trace.stderr.as_mut().expect("piped");
+    let mut line = Vec::new();
+    // One byte at a time: what comes later stays in the pipe for whoever collects it.
+    while line.last() != Some(&b'\n') {
+        let mut byte = [0];
+        assert_eq!(stderr.read(&mut byte).expect("a pipe"), 1, "{}", String::from_utf8_lossy(&line));
+        line.extend(byte);
+    }
+    let line = String::from_utf8(line).expect("UTF-8");
+    assert!(line.starts_with("tracing "), "{line}");
+    trace
+}
+
+#[test]
+fn a_trace_shows_what_one_device_says_and_hears_and_ends_with_its_reader() {
+    let gateway = Gateway::start_with(&["workers=2"]);
+    // The device is not there yet, and others are not shown.
+    let trace = tracing(&gateway, "trace -p {mqtt} d1 --json --count 6");
+    ok(gateway.run("sn pub -p {sn} -i d2 -t ab -m other -q 1"));
+    ok(gateway.run("sn pub -p {sn} -i d1 -t ab -m hello -q 1"));
+    let out = ok(ended(trace));
+    let lines: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let seen: Vec<(&str, &str, Option<&str>)> = lines
+        .iter()
+        .map(|line| {
+            let text = |key: &str| line[key].as_str();
+            assert!(text("address").is_some_and(|address| address.starts_with("127.0.0.1:")), "{line}");
+            assert!(line["time"].as_u64().is_some_and(|time| time > 1_600_000_000_000), "{line}");
+            let message = text("message").expect("a message");
+            (text("direction").expect("one"), message.split(' ').next().unwrap_or_default(), text("verdict"))
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("in", "CONNECT", Some("handled")),
+            ("out", "CONNACK", None),
+            ("in", "PUBLISH", Some("handled")),
+            ("out", "PUBACK", None),
+            ("in", "DISCONNECT", Some("handled")),
+            ("out", "DISCONNECT", None),
+        ]
+    );
+    assert_eq!(lines[1]["hex"], "030500");
+
+    // Nobody reads d1 any more, so a wildcard, which follows nobody, sees d3 first.
+    ok(gateway.run("pub -p {mqtt} -t mark -m subscribed -r -q 1"));
+    let mut wide = gateway.tool("sub -p {mqtt} -t $SYS/turnstone/trace/+ -t mark -v -C 2 -W 60");
+    let mut seen = BufReader::new(wide.stdout.take().expect("piped"));
+    let mut line = String::new();
+    seen.read_line(&mut line).expect("a pipe");
+    assert_eq!(line, "mark subscribed\n");
+    ok(gateway.run("sn pub -p {sn} -i d1 -t ab -m hello -q 1"));
+    let trace = tracing(&gateway, "trace -p {mqtt} d3 -C 2");
+    ok(gateway.run("sn pub -p {sn} -i d3 -t ab -m hello -q 1"));
+    let shown = ok(ended(trace));
+    assert!(shown.contains(" <- 127.0.0.1:") && shown.contains("  CONNECT \"d3\""), "{shown}");
+    assert!(shown.contains("[handled]\n             08 04 04 01"), "{shown}");
+    seen.read_line(&mut line).expect("a pipe");
+    assert!(line.contains("\n$SYS/turnstone/trace/d3 "), "{line}");
+    ok(ended(wide));
+}
+
+#[test]
+fn a_trace_ends_with_ctrl_c_and_after_its_time() {
+    let gateway = Gateway::start();
+    let trace = tracing(&gateway, "trace -p {mqtt} nobody");
+    let killed = Command::new("kill").args(["-INT", &trace.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    let (code, out, err) = ended(trace);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+    let (code, out, err) = gateway.run("trace -p {mqtt} nobody -W 0.2");
+    assert_eq!((code, out.as_str()), (Some(4), ""), "{err}");
+    assert!(err.contains("nothing was said in time; try: "), "{err}");
+    let (code, _, err) = gateway.run("trace -p {mqtt} a/#");
+    assert_eq!(code, Some(2), "{err}");
 }
 
 #[test]

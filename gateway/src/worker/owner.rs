@@ -16,6 +16,7 @@ use crate::stats::Stats;
 use crate::streams::Streams;
 use crate::sys_topics::{self, SysTopics};
 use crate::tcp::TcpPort;
+use crate::trace;
 use crate::udp::{Groups, UdpPort};
 use broker_core::acl::Acl;
 use broker_core::link::FrontendId;
@@ -488,8 +489,8 @@ fn worker_seed(seed: u64, number: u8) -> u64 {
 }
 
 /// While LwM2M is on, its answers, events and states come from the gateway alone: a forged one would be believed.
+/// Traces are read on this machine alone: they show what others say.
 fn close_topics(hub: &mut Hub, settings: &Settings) {
-    if hub.has_front(FrontendId::Lwm2m) {
-        hub.broker.set_acl(Acl::new(settings.fronts.closed_topics(), None));
-    }
+    let closed = if hub.has_front(FrontendId::Lwm2m) { settings.fronts.closed_topics() } else { Vec::new() };
+    hub.broker.set_acl(trace::kept_local(Acl::new(closed, None)));
 }

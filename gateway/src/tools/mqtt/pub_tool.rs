@@ -33,18 +33,40 @@ pub(crate) struct PubArgs {
     /// Keep it as the topic's last message
     #[arg(short, long)]
     retain: bool,
+    #[command(flatten)]
+    manner: MannerArgs,
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+/// How often, and how silently; shared with `sn pub`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MannerArgs {
     /// Publish it so many times
     #[arg(long, default_value_t = 1, value_name = "COUNT")]
-    repeat: u32,
+    pub(crate) repeat: u32,
     /// Seconds between the repetitions
     #[arg(long, default_value_t = 0.0, value_name = "SECONDS")]
     repeat_delay: f64,
     /// Say nothing but by the exit code
     #[arg(long)]
     quiet: bool,
-    /// Print help
-    #[arg(long, action = ArgAction::Help)]
-    help: Option<bool>,
+}
+
+impl MannerArgs {
+    /// The time between two repetitions.
+    pub(crate) fn pause(&self) -> Result<Duration, ToolError> {
+        if (0.0..=86_400.0).contains(&self.repeat_delay) {
+            return Ok(Duration::from_secs_f64(self.repeat_delay));
+        }
+        Err(ToolError::usage("--repeat-delay is not between 0 and 86400 seconds", "--repeat-delay 1"))
+    }
+
+    /// Ends the tool, with a word about what went wrong unless that is not wanted.
+    pub(crate) fn finish(&self, outcome: Outcome) -> Exit {
+        if self.quiet { outcome.unwrap_or_else(|error| error.exit) } else { finish(outcome) }
+    }
 }
 
 /// What to publish; shared with `sn pub`.
@@ -133,9 +155,8 @@ pub(crate) fn next_line(input: &mut impl BufRead) -> Result<Option<Vec<u8>>, Too
 
 /// `turnstone pub`.
 pub(crate) fn run(arguments: PubArgs) -> Exit {
-    let quiet = arguments.quiet;
-    let outcome = publish(arguments);
-    if quiet { outcome.unwrap_or_else(|error| error.exit) } else { finish(outcome) }
+    let manner = arguments.manner.clone();
+    manner.finish(publish(arguments))
 }
 
 fn publish(mut arguments: PubArgs) -> Outcome {
@@ -145,20 +166,14 @@ fn publish(mut arguments: PubArgs) -> Outcome {
     };
     topic(&name)?;
     let qos = QoS::from_u8(arguments.qos).unwrap_or_default();
-    if !(0.0..=86_400.0).contains(&arguments.repeat_delay) {
-        return Err(ToolError::usage(
-            "--repeat-delay is not between 0 and 86400 seconds",
-            "--repeat-delay 1",
-        ));
-    }
-    let pause = Duration::from_secs_f64(arguments.repeat_delay);
+    let pause = arguments.manner.pause()?;
     let payload = arguments.payload.read()?;
     let login = arguments.broker.login(Some(&arguments.will))?;
     let interrupt = Interrupt::watch();
     let (mut client, _) = Client::connect(&login, interrupt.clone())?;
     match payload {
         Payload::One(payload) => {
-            for round in 0..arguments.repeat {
+            for round in 0..arguments.manner.repeat {
                 if round > 0 {
                     wait(&mut client, pause)?;
                 }

@@ -12,9 +12,7 @@ use crate::exit::Exit;
 use crate::tools::interrupt::Interrupt;
 use crate::tools::terminal::{escape, json, line, utc};
 use crate::tools::{Outcome, ToolError, finish};
-
-/// The topics that carry traces, before the client's name.
-pub(crate) const PREFIX: &str = "$SYS/turnstone/trace/";
+use crate::trace::PREFIX;
 
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
@@ -57,7 +55,14 @@ fn trace(mut arguments: TraceArgs) -> Outcome {
     let deadline = seconds(arguments.timeout)?.map(|limit| Instant::now() + limit);
     let interrupt = Interrupt::watch();
     let mut client = arguments.broker.connect(&interrupt)?;
-    client.subscribe_all(&[(&topic, QoS::AtMostOnce)])?;
+    client.subscribe_all(&[(&topic, QoS::AtMostOnce)]).map_err(|error| match error.exit {
+        Exit::Denied => ToolError::new(
+            Exit::Denied,
+            "the gateway does not show traces here",
+            "on the gateway's own machine, -h 127.0.0.1: traces are read over loopback only",
+        ),
+        _ => error,
+    })?;
     eprintln!("tracing {}; Ctrl-C ends it", escape(&arguments.client));
     let mut printed = 0;
     while arguments.count.is_none_or(|count| printed < count) {
@@ -83,10 +88,16 @@ fn trace(mut arguments: TraceArgs) -> Outcome {
 /// One event: `12:00:00.123 <- 127.0.0.1:5000  CONNECT …  [verdict]` and the bytes on a line of their own.
 fn shown(event: &Json, with_hex: bool) -> String {
     let text = |key: &str| escape(event.get(key).and_then(Json::as_str).unwrap_or("?")).into_owned();
-    let arrow = if event.get("direction").and_then(Json::as_str) == Some("out") { "->" } else { "<-" };
     let time = event.get("time").and_then(Json::as_u64).map(utc).unwrap_or_default();
     let time = time.get(11..23).unwrap_or("--:--:--.---");
-    let mut out = format!("{time} {arrow} {}  {}", text("address"), text("message"));
+    let mut out = match event.get("direction").and_then(Json::as_str) {
+        Some("out") => format!("{time} -> {}  {}", text("address"), text("message")),
+        Some(_) => format!("{time} <- {}  {}", text("address"), text("message")),
+        None => format!("{time}    {}", text("message")), // a word of the gateway's own
+    };
+    if let Some(count) = event.get("left_out").and_then(Json::as_u64) {
+        out = format!("… {count} messages left out: more in a second than a trace shows\n{out}");
+    }
     if event.get("verdict").is_some() {
         out.push_str(&format!("  [{}]", text("verdict")));
     }
@@ -115,5 +126,10 @@ mod tests {
             "00:00:01.000 <- 127.0.0.1:5  PINGREQ \\u{1b}x  [taken]\n             02 16"
         );
         assert_eq!(shown(&serde_json::json!({"direction": "out"}), true), "--:--:--.--- -> ?  ?");
+        let note = serde_json::json!({"time": 0, "message": "not traced", "left_out": 3});
+        assert_eq!(
+            shown(&note, true),
+            "… 3 messages left out: more in a second than a trace shows\n00:00:00.000    not traced"
+        );
     }
 }

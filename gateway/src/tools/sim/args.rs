@@ -40,6 +40,9 @@ pub(crate) struct SwarmArgs {
     /// Share of datagrams that arrive twice, each way, 0 to 1
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(crate) duplicate: f64,
+    /// Share of datagrams that come late, behind others, each way, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) reorder: f64,
     /// Give every device an address of its own, 127.x.y.z (to a gateway on this machine)
     #[arg(long)]
     pub(crate) spread: bool,
@@ -82,6 +85,7 @@ impl SwarmArgs {
             seed: self.seed,
             loss: share("--loss", self.loss)?,
             duplicate: share("--duplicate", self.duplicate)?,
+            reorder: share("--reorder", self.reorder)?,
             spread: self.spread,
         })
     }

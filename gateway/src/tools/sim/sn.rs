@@ -180,8 +180,8 @@ fn report(arguments: &SimSnArgs, stats: &Stats, traffic: &Traffic, retransmissio
 /// The traffic in one line of a report.
 pub(super) fn traffic_line(traffic: &Traffic) -> String {
     format!(
-        "{} out, {} in, {} lost and {} doubled on purpose, {} refused",
-        traffic.sent, traffic.received, traffic.lost, traffic.doubled, traffic.refused
+        "{} out, {} in, {} lost, {} doubled and {} late on purpose, {} refused",
+        traffic.sent, traffic.received, traffic.lost, traffic.doubled, traffic.late, traffic.refused
     )
 }
 
@@ -192,6 +192,7 @@ pub(super) fn traffic_json(traffic: &Traffic) -> serde_json::Value {
         "received": traffic.received,
         "lost": traffic.lost,
         "doubled": traffic.doubled,
+        "late": traffic.late,
         "refused": traffic.refused,
     })
 }

@@ -22,6 +22,10 @@ const DEADLINES_MAX: usize = 4096;
 const GOODBYE: Duration = Duration::from_secs(3);
 /// Files that the process needs beside the sockets.
 const OTHER_FILES: u64 = 64;
+/// A datagram that is late comes this much later, at most: long enough for others to pass, shorter than a repetition.
+const LATE: Duration = Duration::from_millis(100);
+/// Datagrams kept back at a time. Beyond, they come in time.
+const LATE_MAX: usize = 100_000;
 
 /// The network and the schedule.
 #[derive(Clone, Debug)]
@@ -33,6 +37,7 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) loss: f64,
     pub(crate) duplicate: f64,
+    pub(crate) reorder: f64,
     pub(crate) spread: bool,
 }
 
@@ -57,9 +62,10 @@ pub(crate) trait Device {
 pub(crate) struct Traffic {
     pub(crate) sent: u64,
     pub(crate) received: u64,
-    /// Lost or doubled on purpose.
+    /// Lost, doubled or kept back on purpose.
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
+    pub(crate) late: u64,
     /// The system would not send, for instance since nobody listens there.
     pub(crate) refused: u64,
     pub(crate) ran: Duration,
@@ -73,12 +79,25 @@ struct Place<D> {
     armed: Option<Instant>,
 }
 
+/// A datagram that is kept back. Ordered by when it goes.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Late {
+    at: Instant,
+    index: usize,
+    /// To the device, or from it.
+    inward: bool,
+    bytes: Vec<u8>,
+}
+
 struct Swarm<D> {
     places: Vec<Place<D>>,
     deadlines: BinaryHeap<Reverse<(Instant, usize)>>,
     rng: Rng,
     loss: f64,
     duplicate: f64,
+    reorder: f64,
+    /// Datagrams kept back, the next to go first.
+    late: BinaryHeap<Reverse<Late>>,
     traffic: Traffic,
     wire: Wire,
 }
@@ -106,6 +125,8 @@ pub(crate) fn run<D: Device>(
         rng: Rng::new(plan.seed),
         loss: plan.loss,
         duplicate: plan.duplicate,
+        reorder: plan.reorder,
+        late: BinaryHeap::new(),
         traffic: Traffic::default(),
         wire: Wire::new(),
     };
@@ -170,7 +191,9 @@ impl<D: Device> Swarm<D> {
                 self.call(index, now, |device, wire| device.start(now, wire, stats));
             }
         }
+        self.let_late_ones_go(now, stats);
         let next = self.deadlines.peek().map_or(until, |Reverse((at, _))| (*at).min(until));
+        let next = self.late.peek().map_or(next, |Reverse(late)| late.at.min(next));
         let wait = next.saturating_duration_since(Instant::now());
         let mut events = Events::with_capacity(1024);
         match poll.poll(&mut events, Some(wait)) {
@@ -202,12 +225,51 @@ impl<D: Device> Swarm<D> {
             };
             let bytes = buffer.get(..length).unwrap_or_default();
             for _ in 0..self.copies() {
-                self.traffic.received += 1;
-                let now = Instant::now();
-                self.call(index, now, |device, wire| device.handle_datagram(now, bytes, wire, stats));
+                if !self.keep_back(index, true, bytes) {
+                    self.deliver(index, bytes, stats);
+                }
             }
         }
         true
+    }
+
+    fn deliver(&mut self, index: usize, bytes: &[u8], stats: &mut D::Stats) {
+        self.traffic.received += 1;
+        let now = Instant::now();
+        self.call(index, now, |device, wire| device.handle_datagram(now, bytes, wire, stats));
+    }
+
+    fn send(&mut self, index: usize, bytes: &[u8]) {
+        let Some(place) = self.places.get(index) else { return };
+        match place.socket.send(bytes) {
+            Ok(_) => self.traffic.sent += 1,
+            Err(_) => self.traffic.refused += 1,
+        }
+    }
+
+    /// Whether this datagram is to be late, and is kept.
+    fn keep_back(&mut self, index: usize, inward: bool, bytes: &[u8]) -> bool {
+        if self.late.len() >= LATE_MAX || !self.rng.chance(self.reorder) {
+            return false;
+        }
+        self.traffic.late += 1;
+        let at = Instant::now() + LATE.mul_f64(self.rng.unit());
+        self.late.push(Reverse(Late { at, index, inward, bytes: bytes.to_vec() }));
+        true
+    }
+
+    fn let_late_ones_go(&mut self, now: Instant, stats: &mut D::Stats) {
+        for _ in 0..LATE_MAX {
+            if self.late.peek().is_none_or(|Reverse(late)| late.at > now) {
+                break;
+            }
+            let Some(Reverse(late)) = self.late.pop() else { break };
+            if late.inward {
+                self.deliver(late.index, &late.bytes, stats);
+            } else {
+                self.send(late.index, &late.bytes);
+            }
+        }
     }
 
     /// Calls a device, sends what it wants sent and sets its deadline.
@@ -222,10 +284,8 @@ impl<D: Device> Swarm<D> {
         }
         for bytes in wire.drain(..) {
             for _ in 0..self.copies() {
-                let Some(place) = self.places.get(index) else { break };
-                match place.socket.send(&bytes) {
-                    Ok(_) => self.traffic.sent += 1,
-                    Err(_) => self.traffic.refused += 1,
+                if !self.keep_back(index, false, &bytes) {
+                    self.send(index, &bytes);
                 }
             }
         }
@@ -319,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn every_device_is_heard_in_spite_of_loss_and_copies() {
+    fn every_device_is_heard_in_spite_of_loss_copies_and_delay() {
         let server = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
         server.set_read_timeout(Some(Duration::from_millis(20))).expect("a time-out");
         let to = server.local_addr().expect("an address");
@@ -343,6 +403,7 @@ mod tests {
             seed: 7,
             loss: 0.3,
             duplicate: 0.2,
+            reorder: 0.2,
             spread: true,
         };
         let devices =
@@ -352,7 +413,10 @@ mod tests {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(devices.iter().all(|device| device.heard && device.stopped));
         assert_eq!(u64::from(answers), traffic.received);
-        assert!(traffic.lost > 0 && traffic.doubled > 0 && traffic.sent >= 20, "{traffic:?}");
+        assert!(
+            traffic.lost > 0 && traffic.doubled > 0 && traffic.late > 0 && traffic.sent >= 20,
+            "{traffic:?}"
+        );
         assert_eq!(echo.join().expect("no panic"), 20, "an address each");
     }
 }

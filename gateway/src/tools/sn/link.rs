@@ -99,6 +99,16 @@ impl Link {
         }
     }
 
+    /// Lets the session live for a while. False: the user wants to end.
+    pub(crate) fn stay(&mut self, pause: Duration) -> Result<bool, ToolError> {
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !self.interrupt.is_set() {
+            self.turn(until.min(Instant::now() + LOOK))?;
+            self.sort_events();
+        }
+        Ok(!self.interrupt.is_set())
+    }
+
     /// A message that has already come.
     pub(crate) fn take_delivery(&mut self) -> Option<Delivery> {
         self.inbox.pop_front()

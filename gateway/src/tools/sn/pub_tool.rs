@@ -9,8 +9,8 @@ use super::session::{Ask, Topic};
 use crate::exit::Exit;
 use crate::tools::interrupt::Interrupt;
 use crate::tools::mqtt::args::WillArgs;
-use crate::tools::mqtt::pub_tool::{Payload, PayloadArgs, next_line};
-use crate::tools::{Outcome, ToolError, finish};
+use crate::tools::mqtt::pub_tool::{MannerArgs, Payload, PayloadArgs, next_line};
+use crate::tools::{Outcome, ToolError};
 
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true, args_override_self = true)]
@@ -33,6 +33,8 @@ pub(crate) struct SnPubArgs {
     /// Keep it as the topic's last message
     #[arg(short, long)]
     retain: bool,
+    #[command(flatten)]
+    manner: MannerArgs,
     /// Print help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
@@ -40,7 +42,7 @@ pub(crate) struct SnPubArgs {
 
 /// `turnstone sn pub`.
 pub(crate) fn run(arguments: SnPubArgs) -> Exit {
-    finish(publish(&arguments))
+    arguments.manner.finish(publish(&arguments))
 }
 
 fn publish(arguments: &SnPubArgs) -> Outcome {
@@ -54,6 +56,7 @@ fn publish(arguments: &SnPubArgs) -> Outcome {
         ));
     }
     let qos = qos(arguments.qos);
+    let pause = arguments.manner.pause()?;
     let payload = arguments.payload.read()?;
     let interrupt = Interrupt::watch();
     let settings = arguments.gateway.settings(Some(&arguments.will))?;
@@ -67,7 +70,14 @@ fn publish(arguments: &SnPubArgs) -> Outcome {
         link.perform(ask).map(|_| ())
     };
     match payload {
-        Payload::One(payload) => send(&mut link, payload)?,
+        Payload::One(payload) => {
+            for round in 0..arguments.manner.repeat {
+                if round > 0 && !link.stay(pause)? {
+                    return Err(ToolError::interrupted());
+                }
+                send(&mut link, payload.clone())?;
+            }
+        }
         Payload::Lines => {
             let mut input = std::io::stdin().lock();
             while let Some(line) = next_line(&mut input)? {
