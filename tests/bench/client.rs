@@ -3,6 +3,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// One connection.
@@ -107,6 +108,11 @@ impl Fleet {
         let client = &mut self.clients[at];
         client.next_id = client.next_id.checked_add(1).unwrap_or(1);
         publish(&mut client.output, topic, payload, qos, client.next_id);
+    }
+
+    /// Readable when [`Fleet::step`] has something to do: to poll it with other files.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
     }
 
     /// Nanoseconds since the fleet began.

@@ -4,7 +4,9 @@
 //! each row also gives the ratio to mosquitto. CPU is what the kernel charged to the broker's threads
 //! (`/proc/PID/task/*/schedstat`), so the load generator's own work does not count.
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
+#[allow(dead_code, reason = "the other benches use the rest")]
 mod client;
+#[allow(dead_code, reason = "the other benches use the rest")]
 mod peer;
 mod scenario;
 

@@ -1,7 +1,7 @@
 //! A broker under measurement: started on a free port, stopped when dropped.
 use std::fs;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ pub(crate) struct Peer {
     scratch: Option<PathBuf>,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where it listens for MQTT-SN, if it does.
+    pub(crate) sn: SocketAddr,
     /// From spawn to the first accepted connection.
     pub(crate) start: Duration,
 }
@@ -28,11 +30,10 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts one on a free loopback port.
     pub(crate) fn start(kind: Kind) -> io::Result<Peer> {
-        let port = free_port()?;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let (port, sn_port) = (free_port()?, free_udp_port()?);
         let mut scratch = None;
-        let mut command = match kind {
-            Kind::Turnstone => turnstone(port)?,
+        let command = match kind {
+            Kind::Turnstone => turnstone(port, sn_port)?,
             Kind::Mosquitto => {
                 let file =
                     std::env::temp_dir().join(format!("bench-mosquitto-{}-{port}.conf", std::process::id()));
@@ -47,9 +48,20 @@ impl Peer {
                 command
             }
         };
+        Peer::spawn(command, port, sn_port, scratch)
+    }
+
+    /// Starts `command`, which will listen on these ports, and waits until it does. `scratch` is removed at the end.
+    pub(crate) fn spawn(
+        mut command: Command,
+        port: u16,
+        sn_port: u16,
+        scratch: Option<PathBuf>,
+    ) -> io::Result<Peer> {
+        let [address, sn] = [port, sn_port].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let begun = Instant::now();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut peer = Peer { child, scratch, address, start: Duration::ZERO };
+        let mut peer = Peer { child, scratch, address, sn, start: Duration::ZERO };
         while begun.elapsed() < Duration::from_secs(10) {
             if TcpStream::connect(address).is_ok() {
                 peer.start = begun.elapsed();
@@ -94,7 +106,7 @@ impl Drop for Peer {
     }
 }
 
-fn turnstone(port: u16) -> io::Result<Command> {
+fn turnstone(port: u16, sn_port: u16) -> io::Result<Command> {
     let program = match std::env::var_os("TURNSTONE_BIN") {
         Some(path) => PathBuf::from(path),
         None => release_binary()?,
@@ -103,8 +115,8 @@ fn turnstone(port: u16) -> io::Result<Command> {
     for setting in [
         format!("mqtt.port={port}"),
         "mqtt.bind=[\"127.0.0.1\"]".into(),
-        format!("mqtt.sn.port={}", free_port()?),
-        format!("lwm2m.port={}", free_port()?),
+        format!("mqtt.sn.port={sn_port}"),
+        format!("lwm2m.port={}", free_udp_port()?),
     ] {
         command.arg("--set").arg(setting);
     }
@@ -127,6 +139,11 @@ fn mosquitto_path() -> &'static str {
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// The same for UDP.
+pub(crate) fn free_udp_port() -> io::Result<u16> {
+    Ok(UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// As many files as the system lets us have: idle connections count twice, here and there (children inherit it).

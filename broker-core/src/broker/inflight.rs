@@ -13,7 +13,7 @@
 //! of links ([MQTT-2.3.1-3], [MQTT-2.3.1-4]); wrong acknowledgements change nothing.
 use super::ledger::Ledger;
 use super::outgoing::{Asked, Gone, queued_record};
-use super::queue::Waiting;
+use super::queue::{ROOM_KEPT, Waiting};
 use super::session::{Flow, Session};
 use crate::limits::Limits;
 use crate::link::{Delivery, DropReason, Effects, FromBroker, MessageFate};
@@ -79,6 +79,18 @@ pub(super) struct Flight {
 }
 
 impl Flight {
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Nothing is in it: as new, but for a little room.
+    pub(super) fn clear(&mut self) {
+        let mut list = std::mem::take(&mut self.list);
+        list.clear();
+        list.shrink_to(ROOM_KEPT);
+        *self = Flight { list, ..Flight::default() };
+    }
+
     pub(super) fn idle(&self) -> u32 {
         self.idle
     }
@@ -317,7 +329,7 @@ impl Session {
         ledger.hold(message.cost());
         let recorded = self.records(ledger);
         let id = self.id;
-        let seq = self.outgoing_mut().take_seq();
+        let seq = ledger.take_seq();
         if recorded {
             out.records.push(queued_record(id, seq, (message, qos, retain), 0, None));
         }
@@ -359,7 +371,7 @@ impl Session {
             retain: waiting.retain,
             expires_unix_ms: ledger.unix_of(waiting.expires),
         };
-        self.outgoing_mut().flight.push(Flying {
+        self.outgoing_mut(ledger).flight.push(Flying {
             seq: waiting.seq,
             message: Some(waiting.message),
             expires: waiting.expires,

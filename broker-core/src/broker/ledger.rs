@@ -1,5 +1,6 @@
 //! [`Ledger`]: what the work on any one session reads and writes beside that session: limits, counters, the bytes
 //! held for all, the present, and what is to be told to others afterwards.
+use super::outgoing::Spares;
 use super::session::Slot;
 use super::timers::Timers;
 use crate::acl::Acl;
@@ -20,6 +21,9 @@ pub(super) struct Ledger {
     pub(super) held_messages: usize,
     /// Their bytes; a message is counted for every session that holds it.
     pub(super) held_bytes: usize,
+    /// Place of the next message in its queue. It rises over all sessions, so that none needs to keep its own.
+    next_seq: u64,
+    pub(super) spares: Spares,
     pub(super) timers: Timers,
     /// Fates to be told to those who asked.
     pub(super) fates: Vec<(SessionName, Fate)>,
@@ -37,10 +41,30 @@ impl Ledger {
             now: Now::default(),
             held_messages: 0,
             held_bytes: 0,
+            next_seq: 1,
+            spares: Spares::default(),
             timers: Timers::default(),
             fates: Vec::new(),
             replays_ready: Vec::new(),
         }
+    }
+
+    /// A place behind all that wait anywhere.
+    #[inline]
+    pub(super) fn take_seq(&mut self) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        seq
+    }
+
+    /// The place of the next message: what waits now has smaller ones.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// A stored message has this place.
+    pub(super) fn seq_is_taken(&mut self, seq: u64) {
+        self.next_seq = self.next_seq.max(seq.saturating_add(1));
     }
 
     /// A message of `cost` bytes is held for one more session.

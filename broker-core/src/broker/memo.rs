@@ -5,6 +5,9 @@ use crate::link::{Effects, FromBroker, LinkId, MemoUpdate};
 use crate::record::Record;
 use bytes::Bytes;
 
+/// Up to this many bytes a memo has no room to spare: most devices have a topic or two for ever.
+const MEMO_EXACT: usize = 256;
+
 impl Broker {
     pub(super) fn on_memo(
         &mut self,
@@ -27,12 +30,16 @@ impl Broker {
             let session = session.id;
             let record = match update {
                 MemoUpdate::Append(bytes) => {
+                    if size <= MEMO_EXACT {
+                        memo.reserve_exact(bytes.len());
+                    }
                     memo.extend_from_slice(&bytes);
                     Record::MemoAppended { session, bytes }
                 }
                 MemoUpdate::Replace(bytes) => {
                     memo.clear();
                     memo.shrink_to(bytes.len());
+                    memo.reserve_exact(bytes.len());
                     memo.extend_from_slice(&bytes);
                     Record::MemoReplaced { session, bytes }
                 }

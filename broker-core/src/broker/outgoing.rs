@@ -2,6 +2,7 @@
 //! ends of a message's stay: dropping it, and telling its fate.
 use super::inflight::Flight;
 use super::ledger::Ledger;
+use super::publish::Incoming;
 use super::queue::{Queue, Waiting};
 use super::replay::Replay;
 use super::session::{Flow, Session};
@@ -30,8 +31,6 @@ pub(super) struct Burst {
 /// What is on its way to one device.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    /// Place of the next message in the queue.
-    pub(super) next_seq: u64,
     pub(super) queue: Queue,
     pub(super) flight: Flight,
     pub(super) burst: Burst,
@@ -44,7 +43,6 @@ pub(super) struct Outgoing {
 impl Default for Outgoing {
     fn default() -> Self {
         Outgoing {
-            next_seq: 1,
             queue: Queue::default(),
             flight: Flight::default(),
             burst: Burst::default(),
@@ -55,10 +53,18 @@ impl Default for Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn take_seq(&mut self) -> u64 {
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        seq
+    /// Nothing is on its way: the session can do without it.
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.flight.is_empty() && self.replays.is_empty()
+    }
+
+    /// As new, but for room for a few messages, which whoever uses it next will need.
+    fn clear(&mut self) {
+        self.queue.shrink();
+        self.flight.clear();
+        self.burst = Burst::default();
+        self.first_expiry = Instant::FAR_FUTURE;
+        self.replays = VecDeque::new();
     }
 
     /// Messages that wait, given-up ones included.
@@ -72,7 +78,58 @@ impl Outgoing {
     }
 }
 
+/// Empty [`Outgoing`]s and [`Incoming`]s for whoever needs the next one: idle sessions hold none, and busy ones do not allocate for
+/// each message. Last in, first out, so that a few of them serve all, and stay in the caches.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "boxes change hands whole, without a copy of what is in them")]
+pub(super) struct Spares {
+    outgoing: Vec<Box<Outgoing>>,
+    incoming: Vec<Box<Incoming>>,
+}
+
+/// More are given back to the system: as many as sessions have messages on their way within one round.
+const SPARES_MAX: usize = 256;
+
+impl Spares {
+    fn take(&mut self) -> Box<Outgoing> {
+        self.outgoing.pop().unwrap_or_default()
+    }
+
+    fn put(&mut self, mut spare: Box<Outgoing>) {
+        if self.outgoing.len() < SPARES_MAX {
+            spare.clear();
+            self.outgoing.push(spare);
+        }
+    }
+
+    pub(super) fn take_incoming(&mut self) -> Box<Incoming> {
+        self.incoming.pop().unwrap_or_default()
+    }
+
+    /// Takes an empty one.
+    pub(super) fn put_incoming(&mut self, spare: Box<Incoming>) {
+        if self.incoming.len() < SPARES_MAX {
+            self.incoming.push(spare);
+        }
+    }
+}
+
 impl Session {
+    /// What carries messages to the device, made when first needed.
+    #[inline]
+    pub(super) fn outgoing_mut(&mut self, ledger: &mut Ledger) -> &mut Outgoing {
+        self.outgoing.get_or_insert_with(|| ledger.spares.take())
+    }
+
+    /// Gives the memory back of what carries messages, when none is on its way. To be called where one may have been
+    /// the last.
+    #[inline]
+    pub(super) fn tidy_outgoing(&mut self, ledger: &mut Ledger) {
+        if let Some(idle) = self.outgoing.take_if(|outgoing| outgoing.is_idle()) {
+            ledger.spares.put(idle);
+        }
+    }
+
     /// A message is gone from the queue or from flight: books, record, fate.
     pub(super) fn gone(&self, ledger: &mut Ledger, out: &mut Effects, gone: Gone, fate: MessageFate) {
         if let Some(message) = &gone.message {
@@ -130,6 +187,7 @@ impl Session {
         for waiting in dropped.drain(..) {
             self.gone(ledger, out, waiting.into(), MessageFate::Dropped(DropReason::Offline));
         }
+        self.tidy_outgoing(ledger);
     }
 
     /// Messages whose time is over end, unless they are with the device.

@@ -38,6 +38,9 @@ pub(super) struct Incoming {
     bytes: usize,
 }
 
+/// Messages that an empty [`Incoming`] may have room for when it is kept for another session.
+const ROOM_KEPT: usize = 16;
+
 impl Received {
     pub(super) fn stored(packet_id: PacketId, message: Option<Message>) -> Received {
         Received { packet_id, message, releasing: false, routed: false, answer: false }
@@ -88,6 +91,11 @@ impl Incoming {
         self.release(ledger, packet_id);
         let found = self.table.find_entry(Self::hash(packet_id), |received| received.packet_id == packet_id);
         found.ok().map(|entry| entry.remove().0)
+    }
+
+    /// No message is stored, and the room for them is small.
+    fn is_spare(&self) -> bool {
+        self.table.capacity() <= ROOM_KEPT
     }
 
     /// The session ends.
@@ -203,6 +211,11 @@ impl Broker {
         if let (true, Some(link)) = (received.answer, session.link) {
             out.events.push((link, FromBroker::Pubcomp(packet_id)));
         }
+        if let Some(idle) = session.incoming.take_if(|incoming| incoming.table.is_empty())
+            && idle.is_spare()
+        {
+            self.ledger.spares.put_incoming(idle);
+        }
     }
 }
 
@@ -222,7 +235,7 @@ impl Session {
             Protocol::MqttSn => ledger.limits.incoming_qos2_sn_max,
             Protocol::Mqtt | Protocol::Lwm2m | Protocol::Internal => ledger.limits.incoming_qos2_max,
         };
-        let incoming = self.incoming.get_or_insert_with(Default::default);
+        let incoming = self.incoming.get_or_insert_with(|| ledger.spares.take_incoming());
         if incoming.find(packet_id).is_some() {
             // A copy, with or without DUP (CVE-2023-28366): answered, not stored again.
             out.events.push((link, FromBroker::Pubrec { packet_id, outcome: PublishOutcome::Accepted }));

@@ -18,6 +18,9 @@ use crate::record::SessionId;
 use crate::time::Instant;
 use std::collections::VecDeque;
 
+/// Messages that an empty queue keeps room for.
+pub(super) const ROOM_KEPT: usize = 16;
+
 /// A message that waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -57,6 +60,12 @@ impl Queue {
 
     pub(super) fn is_empty(&self) -> bool {
         self.qos0.is_empty() && self.qos12.is_empty()
+    }
+
+    /// Gives the room of a long queue back that is empty now.
+    pub(super) fn shrink(&mut self) {
+        self.qos0.shrink_to(ROOM_KEPT);
+        self.qos12.shrink_to(ROOM_KEPT);
     }
 
     fn push(&mut self, waiting: Waiting) {
@@ -257,9 +266,8 @@ impl Session {
         let recorded = self.records(ledger)
             && (offer.qos != QoS::AtMostOnce || offer.asked.is_some() || self.records_qos0());
         let id = self.id;
-        let outgoing = self.outgoing_mut();
         let waiting = Waiting {
-            seq: outgoing.take_seq(),
+            seq: ledger.take_seq(),
             message: offer.message,
             expires: offer.expires,
             asked: offer.asked,
@@ -271,6 +279,7 @@ impl Session {
             out.records.push(waiting.record(id, ledger));
         }
         let expires = waiting.expires;
+        let outgoing = self.outgoing_mut(ledger);
         outgoing.first_expiry = outgoing.first_expiry.min(expires);
         outgoing.queue.push(waiting);
         if expires != Instant::FAR_FUTURE {
@@ -356,6 +365,7 @@ impl Session {
             Flow::Active if self.replaying => self.ask_for_replay(ledger),
             Flow::Active | Flow::Asleep | Flow::Offline => {}
         }
+        self.tidy_outgoing(ledger);
     }
 
     fn next(&self, ledger: &Ledger) -> Next {

@@ -66,13 +66,14 @@ impl Broker {
             SliceEnd::NoRoom => session.replaying = true,
             SliceEnd::Budget => self.ledger.replays_ready.push(slot),
         }
-        session.outgoing_mut().replays.push_back(replay);
+        session.outgoing_mut(&mut self.ledger).replays.push_back(replay);
     }
 
     pub(super) fn stop_replay(&mut self, slot: Slot, filter: &TopicFilter) {
         if let Some(outgoing) = self.sessions.get_mut(slot).and_then(|session| session.outgoing.as_mut()) {
             outgoing.replays.retain(|replay| replay.filter != *filter);
         }
+        self.with(slot, Session::tidy_outgoing);
     }
 
     /// Goes on with the replays that have room; looks at `budget` retained messages over all.
@@ -94,11 +95,14 @@ impl Broker {
         loop {
             let outgoing = self.sessions.get_mut(slot).and_then(|session| session.outgoing.as_mut());
             let Some(mut replay) = outgoing.and_then(|outgoing| outgoing.replays.pop_front()) else {
+                self.with(slot, Session::tidy_outgoing);
                 return SliceEnd::Done;
             };
             let end = self.run(slot, &mut replay, budget, out);
             if end != SliceEnd::Done {
-                self.with(slot, |session, _| session.outgoing_mut().replays.push_front(replay));
+                self.with(slot, |session, ledger| {
+                    session.outgoing_mut(ledger).replays.push_front(replay);
+                });
                 return end;
             }
         }

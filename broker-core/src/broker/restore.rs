@@ -222,8 +222,8 @@ impl Session {
             Record::Queued { seq, message, qos, retain, expires_unix_ms, asked, .. } => {
                 ledger.hold(message.cost());
                 let expires = ledger.instant_of(expires_unix_ms);
-                let outgoing = self.outgoing_mut();
-                outgoing.next_seq = outgoing.next_seq.max(seq.0.saturating_add(1));
+                ledger.seq_is_taken(seq.0);
+                let outgoing = self.outgoing_mut(ledger);
                 outgoing.first_expiry = outgoing.first_expiry.min(expires);
                 let asked = asked.map(|(by, tag)| Box::new(Asked { by, tag }));
                 let seq = seq.0;

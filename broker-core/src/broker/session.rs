@@ -201,11 +201,6 @@ impl Session {
         self.protocol == Protocol::Mqtt && self.remote.is_loopback()
     }
 
-    /// What carries messages to the device, made when first needed.
-    pub(super) fn outgoing_mut(&mut self) -> &mut Outgoing {
-        self.outgoing.get_or_insert_with(Default::default)
-    }
-
     /// Where `filter` is, or belongs, among the subscriptions.
     pub(super) fn find_subscription(&self, filter: &str) -> Result<usize, usize> {
         self.subscriptions.binary_search_by(|held| held.filter.as_str().cmp(filter))

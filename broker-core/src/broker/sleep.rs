@@ -146,7 +146,7 @@ impl Session {
         self.flow = Flow::Draining;
         self.deadline = Instant::FAR_FUTURE; // stopped while awake
         if let Some(outgoing) = &mut self.outgoing {
-            outgoing.burst.mark = outgoing.next_seq;
+            outgoing.burst.mark = ledger.next_seq();
             outgoing.burst.left = max;
         }
         self.pump(ledger, out);

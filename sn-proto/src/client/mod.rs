@@ -60,6 +60,7 @@ pub(crate) struct Client {
     pub(crate) topics: Option<Box<Registry>>,
     pub(crate) outgoing: Option<Box<Outgoing>>,
     pub(crate) incoming: Option<Box<Incoming>>,
+    pub(crate) released: Option<Box<Released>>,
     pub(crate) handshake: Option<Box<Handshake>>,
     /// Octets that may still be sent to an address that is not validated; below zero by one message at most.
     pub(crate) guard_credit: i32,
@@ -94,6 +95,8 @@ pub(crate) struct Client {
     pub(crate) probed: bool,
     /// Its session was there before its CONNECT.
     pub(crate) resumed: bool,
+    /// The QoS 2 message that the broker has as packet 65535 came with MsgId 0.
+    pub(crate) zero_is_65535: bool,
 }
 
 impl Client {
@@ -107,6 +110,7 @@ impl Client {
             topics: None,
             outgoing: None,
             incoming: None,
+            released: None,
             handshake: None,
             guard_credit: 0,
             keep_alive: 0,
@@ -125,6 +129,7 @@ impl Client {
             drained: false,
             probed: false,
             resumed: false,
+            zero_is_65535: false,
         }
     }
 
@@ -257,15 +262,39 @@ pub(crate) struct Incoming {
     pub(crate) pending: VecDeque<Pending>,
     /// QoS 2 messages that wait for PUBREL: MsgId and hash.
     pub(crate) open: Vec<(u16, u32)>,
-    /// QoS 2 messages released lately: MsgId, hash, and until when they are remembered.
-    pub(crate) released: VecDeque<(u16, u32, Instant)>,
-    /// The QoS 2 message that the broker has as packet 65535 came with MsgId 0.
-    pub(crate) zero_is_65535: bool,
 }
 
 impl Incoming {
     fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.open.is_empty() && self.released.is_empty()
+        self.pending.is_empty() && self.open.is_empty()
+    }
+}
+
+/// QoS 2 messages of a client that were released lately: MsgId, hash, and until when they are remembered. Apart from
+/// [`Incoming`], since it outlives that by seconds in every client that publishes.
+#[derive(Debug, Default)]
+pub(crate) struct Released {
+    list: VecDeque<(u16, u32, Instant)>,
+}
+
+impl Released {
+    /// Remembers one more, at most `max` in all.
+    pub(crate) fn note(&mut self, msg_id: u16, hash: u32, until: Instant, max: usize) {
+        if self.list.len() >= max {
+            self.list.pop_front();
+        }
+        self.list.reserve_exact(1);
+        self.list.push_back((msg_id, hash, until));
+    }
+
+    /// Whether this one was released and is remembered at `now`.
+    pub(crate) fn knows(&self, msg_id: u16, hash: u32, now: Instant) -> bool {
+        self.list.iter().any(|(id, kept, until)| *until > now && *id == msg_id && *kept == hash)
+    }
+
+    /// Until when the last one is remembered.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.list.back().map(|(_, _, until)| *until)
     }
 }
 

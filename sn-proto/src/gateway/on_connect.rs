@@ -316,6 +316,8 @@ impl SnGateway {
         client.keep_alive = keep_alive;
         client.outgoing = None;
         client.incoming = None;
+        client.released = None;
+        client.zero_is_65535 = false;
         client.drained = false;
         client.handshake = None;
         let attach = Attach {

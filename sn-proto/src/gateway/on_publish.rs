@@ -119,13 +119,9 @@ impl SnGateway {
 
     /// UDP may bring a copy of a QoS 2 PUBLISH after its PUBREL; the MsgId alone does not tell, since simple
     /// clients use one for all.
-    fn is_late_copy(&mut self, slot: u32, msg_id: u16, message: &AppMessage, now: Instant) -> bool {
-        let hash = content_hash(message);
-        let Some(incoming) = self.clients.get_mut(slot).and_then(|client| client.incoming.as_mut()) else {
-            return false;
-        };
-        incoming.released.retain(|(_, _, until)| *until > now);
-        incoming.released.iter().any(|(id, kept, _)| *id == msg_id && *kept == hash)
+    fn is_late_copy(&self, slot: u32, msg_id: u16, message: &AppMessage, now: Instant) -> bool {
+        let released = self.clients.get(slot).and_then(|client| client.released.as_ref());
+        released.is_some_and(|released| released.knows(msg_id, content_hash(message), now))
     }
 
     /// Notes a QoS 2 message that waits for its PUBREL; false when there are too many.
@@ -141,8 +137,8 @@ impl SnGateway {
         if incoming.open.len() >= max {
             return false;
         }
-        incoming.zero_is_65535 = msg_id == 0 || (incoming.zero_is_65535 && msg_id != u16::MAX);
         incoming.open.push((msg_id, hash));
+        client.zero_is_65535 = msg_id == 0 || (client.zero_is_65535 && msg_id != u16::MAX);
         true
     }
 
@@ -154,10 +150,8 @@ impl SnGateway {
             && let Some(at) = incoming.open.iter().position(|(id, _)| *id == msg_id)
         {
             let (id, hash) = incoming.open.swap_remove(at);
-            if incoming.released.len() >= kept {
-                incoming.released.pop_front();
-            }
-            incoming.released.push_back((id, hash, until));
+            client.released.get_or_insert_default().note(id, hash, until, kept);
+            client.tidy();
         }
         if let Some(packet) = PacketId::new(msg_id).or(PacketId::new(u16::MAX)) {
             self.request(slot, ToBroker::Pubrel(packet), turn.out);
@@ -238,8 +232,7 @@ impl SnGateway {
             return;
         }
         let Some(client) = self.clients.get_mut(slot) else { return };
-        let zero = client.incoming.as_ref().is_some_and(|incoming| incoming.zero_is_65535);
-        let msg_id = if zero && packet_id.get() == u16::MAX { 0 } else { packet_id.get() };
+        let msg_id = if client.zero_is_65535 && packet_id.get() == u16::MAX { 0 } else { packet_id.get() };
         self.tell(slot, Message::PubComp(msg_id), out);
         self.arm(slot, now.instant);
     }

@@ -45,9 +45,7 @@ impl SnGateway {
             }
         }
         if let Some(client) = self.clients.get_mut(slot) {
-            if let Some(incoming) = client.incoming.as_mut() {
-                incoming.released.retain(|(_, _, until)| *until > now.instant);
-            }
+            client.released.take_if(|released| released.until().is_none_or(|until| until <= now.instant));
             client.tidy();
         }
         let Some(client) = self.clients.get(slot) else { return };
@@ -145,7 +143,7 @@ impl SnGateway {
         let register = outgoing.and_then(|it| it.register.as_ref()).map(|it| it.due);
         let flight = outgoing.and_then(|it| it.flight.as_ref()).map(|it| it.due);
         let awake = awake_deadline(client, &self.config);
-        let released = client.incoming.as_ref().and_then(|it| it.released.back()).map(|(_, _, until)| *until);
+        let released = client.released.as_ref().and_then(|released| released.until());
         let deadlines =
             [handshake, keep_alive_deadline(client), awake, register, flight, released, connecting];
         let earliest = deadlines.into_iter().flatten().filter(|it| *it != Instant::FAR_FUTURE).min();

@@ -201,3 +201,72 @@ fn qos_0_of_a_slow_reader_goes_with_its_link_unless_it_is_to_be_kept() {
         assert_eq!(dropped, if keep { 0 } else { 2 });
     }
 }
+
+#[test]
+fn a_session_keeps_no_memory_for_messages_that_are_done() {
+    let mut house = House::new();
+    house.connect(1, Connect { queue_qos0_offline: true, ..connect("s", false) });
+    house.subscribe(1, "t", Q2);
+    house.client(2, "p");
+    let holds = |house: &House| {
+        let slot = house.broker.sessions.find(&name("s")).expect("it is there");
+        let session = house.broker.sessions.get(slot).expect("it is there");
+        (session.outgoing.is_some(), session.incoming.is_some())
+    };
+    assert_eq!(holds(&house), (false, false));
+    // To the session, at each QoS.
+    house.publish(2, "t", "a", Q1);
+    assert_eq!(holds(&house), (true, false));
+    let id = packet_ids(&house.heard(1))[0];
+    house.say(1, ToBroker::Puback(id));
+    assert_eq!(holds(&house), (false, false));
+    house.publish(2, "t", "b", Q2);
+    house.say(2, ToBroker::Pubrel(pid(1)));
+    let id = packet_ids(&house.heard(1))[0];
+    house.say(1, ToBroker::Pubrec(id));
+    assert_eq!(holds(&house), (true, false));
+    house.say(1, ToBroker::Pubcomp(id));
+    assert_eq!(holds(&house), (false, false));
+    // From the session.
+    house.publish(1, "other", "c", Q2);
+    assert_eq!(holds(&house), (false, true));
+    house.say(1, ToBroker::Pubrel(pid(1)));
+    assert_eq!(holds(&house), (false, false));
+    // From its queue.
+    house.pause(1, 60);
+    house.publish(2, "t", "d", Q0);
+    assert_eq!(holds(&house), (true, false));
+    house.heard(1);
+    house.say(1, ToBroker::Drain { max: 10 });
+    assert_eq!(house.messages(1), ["t=d/0"]);
+    assert_eq!(holds(&house), (false, false));
+    house.assert_durable();
+}
+
+#[test]
+fn messages_keep_their_order_across_sessions_that_take_turns_with_the_same_memory() {
+    let mut house = House::new();
+    for slot in 1..=3 {
+        house.connect(slot, Connect { window: 1, ..connect(&format!("s{slot}"), false) });
+        house.subscribe(slot, &format!("t{slot}"), Q1);
+    }
+    house.client(9, "p");
+    for round in 0..20 {
+        for slot in [1, 2, 3, 2, 1] {
+            house.publish(9, &format!("t{slot}"), &round.to_string(), Q1);
+        }
+        for slot in 1..=3 {
+            let expected = if slot == 3 { 1 } else { 2 };
+            for _ in 0..expected {
+                let heard = house.heard(slot);
+                assert_eq!(
+                    heard.iter().filter_map(shown).collect::<Vec<_>>(),
+                    [format!("t{slot}={round}/1")]
+                );
+                house.say(slot, ToBroker::Puback(packet_ids(&heard)[0]));
+            }
+            assert_eq!(house.messages(slot), Vec::<String>::new());
+        }
+    }
+    house.assert_durable();
+}

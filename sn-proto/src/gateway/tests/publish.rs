@@ -131,6 +131,34 @@ fn qos_2_is_exactly_once_whatever_is_repeated() {
 }
 
 #[test]
+fn a_client_keeps_no_memory_for_messages_that_are_done() {
+    let mut w = World::new();
+    w.mqtt_subscribe("ab");
+    w.connect(A, "c1");
+    w.subscribe(A, "a/b", 2);
+    let holds = |w: &World| {
+        let (_, client) = w.gateway.clients.iter().find(|(_, it)| &*it.name == "c1").expect("it is there");
+        (client.incoming.is_some(), client.outgoing.is_some(), client.released.is_some())
+    };
+    assert_eq!(holds(&w), (false, false, false));
+    w.send(A, "08 0C 22 6162 0001 31");
+    assert_eq!(w.heard(A), ["PUBACK 24930 #1 0"]);
+    assert_eq!(holds(&w), (false, false, false));
+    w.send(A, "08 0C 42 6162 0002 31");
+    assert_eq!(holds(&w), (true, false, false));
+    w.send(A, "04 10 0002");
+    assert_eq!(w.heard(A), ["PUBREC #2", "PUBCOMP #2"]);
+    assert_eq!(holds(&w), (false, false, true), "a late copy is known for a while");
+    w.pass_seconds(11);
+    assert_eq!(holds(&w), (false, false, false));
+    w.mqtt_publish("a/b", "1", 2);
+    assert_eq!(holds(&w), (false, true, false));
+    w.msg_id_only(A, 0x0F);
+    w.msg_id_only(A, 0x0E);
+    assert_eq!(holds(&w), (false, false, false));
+}
+
+#[test]
 fn released_msg_ids_are_forgotten_at_connect() {
     let mut w = World::new();
     w.mqtt_subscribe("#");
