@@ -60,7 +60,7 @@ pub(crate) struct Client {
     pub(crate) topics: Option<Box<Registry>>,
     pub(crate) outgoing: Option<Box<Outgoing>>,
     pub(crate) incoming: Option<Box<Incoming>>,
-    pub(crate) released: Option<Box<Released>>,
+    pub(crate) released: Released,
     pub(crate) handshake: Option<Box<Handshake>>,
     /// Octets that may still be sent to an address that is not validated; below zero by one message at most.
     pub(crate) guard_credit: i32,
@@ -110,7 +110,7 @@ impl Client {
             topics: None,
             outgoing: None,
             incoming: None,
-            released: None,
+            released: Released::default(),
             handshake: None,
             guard_credit: 0,
             keep_alive: 0,
@@ -274,27 +274,40 @@ impl Incoming {
 /// [`Incoming`], since it outlives that by seconds in every client that publishes.
 #[derive(Debug, Default)]
 pub(crate) struct Released {
-    list: VecDeque<(u16, u32, Instant)>,
+    /// Oldest first, without room to spare: most clients have one or none.
+    list: Box<[(u16, u32, Instant)]>,
 }
 
 impl Released {
     /// Remembers one more, at most `max` in all.
     pub(crate) fn note(&mut self, msg_id: u16, hash: u32, until: Instant, max: usize) {
-        if self.list.len() >= max {
-            self.list.pop_front();
+        let new = (msg_id, hash, until);
+        if self.list.len() < max {
+            let mut longer = std::mem::take(&mut self.list).into_vec();
+            longer.reserve_exact(1);
+            longer.push(new);
+            self.list = longer.into_boxed_slice();
+        } else if let Some(oldest) = self.list.first_mut() {
+            *oldest = new;
+            self.list.rotate_left(1);
         }
-        self.list.reserve_exact(1);
-        self.list.push_back((msg_id, hash, until));
+    }
+
+    /// Forgets all when the time of the last one is over.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        if self.until().is_some_and(|until| until <= now) {
+            *self = Released::default();
+        }
     }
 
     /// Whether this one was released and is remembered at `now`.
-    pub(crate) fn knows(&self, msg_id: u16, hash: u32, now: Instant) -> bool {
-        self.list.iter().any(|(id, kept, until)| *until > now && *id == msg_id && *kept == hash)
+    pub(crate) fn knows(&self, msg_id: u16, hash: impl Fn() -> u32, now: Instant) -> bool {
+        self.list.iter().any(|(id, kept, until)| *until > now && *id == msg_id && *kept == hash())
     }
 
     /// Until when the last one is remembered.
     pub(crate) fn until(&self) -> Option<Instant> {
-        self.list.back().map(|(_, _, until)| *until)
+        self.list.last().map(|(_, _, until)| *until)
     }
 }
 

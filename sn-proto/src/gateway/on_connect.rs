@@ -9,7 +9,7 @@ use broker_core::link::{
 use broker_core::{Now, SessionName, ToBroker, Will};
 
 use super::{SnGateway, Turn};
-use crate::client::{Client, Handshake, Intent, Pending, Route, State};
+use crate::client::{Client, Handshake, Intent, Pending, Released, Route, State};
 use crate::config::SleepConnectClean;
 use crate::limits::{LINK_CREDIT, WINDOW};
 use crate::wire::{Connect, Message, PROTOCOL_ID, ReturnCode, client_id};
@@ -316,7 +316,7 @@ impl SnGateway {
         client.keep_alive = keep_alive;
         client.outgoing = None;
         client.incoming = None;
-        client.released = None;
+        client.released = Released::default();
         client.zero_is_65535 = false;
         client.drained = false;
         client.handshake = None;

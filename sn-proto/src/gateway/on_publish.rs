@@ -120,8 +120,8 @@ impl SnGateway {
     /// UDP may bring a copy of a QoS 2 PUBLISH after its PUBREL; the MsgId alone does not tell, since simple
     /// clients use one for all.
     fn is_late_copy(&self, slot: u32, msg_id: u16, message: &AppMessage, now: Instant) -> bool {
-        let released = self.clients.get(slot).and_then(|client| client.released.as_ref());
-        released.is_some_and(|released| released.knows(msg_id, content_hash(message), now))
+        let client = self.clients.get(slot);
+        client.is_some_and(|client| client.released.knows(msg_id, || content_hash(message), now))
     }
 
     /// Notes a QoS 2 message that waits for its PUBREL; false when there are too many.
@@ -150,7 +150,7 @@ impl SnGateway {
             && let Some(at) = incoming.open.iter().position(|(id, _)| *id == msg_id)
         {
             let (id, hash) = incoming.open.swap_remove(at);
-            client.released.get_or_insert_default().note(id, hash, until, kept);
+            client.released.note(id, hash, until, kept);
             client.tidy();
         }
         if let Some(packet) = PacketId::new(msg_id).or(PacketId::new(u16::MAX)) {

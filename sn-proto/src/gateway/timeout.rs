@@ -45,7 +45,7 @@ impl SnGateway {
             }
         }
         if let Some(client) = self.clients.get_mut(slot) {
-            client.released.take_if(|released| released.until().is_none_or(|until| until <= now.instant));
+            client.released.expire(now.instant);
             client.tidy();
         }
         let Some(client) = self.clients.get(slot) else { return };
@@ -143,7 +143,7 @@ impl SnGateway {
         let register = outgoing.and_then(|it| it.register.as_ref()).map(|it| it.due);
         let flight = outgoing.and_then(|it| it.flight.as_ref()).map(|it| it.due);
         let awake = awake_deadline(client, &self.config);
-        let released = client.released.as_ref().and_then(|released| released.until());
+        let released = client.released.until();
         let deadlines =
             [handshake, keep_alive_deadline(client), awake, register, flight, released, connecting];
         let earliest = deadlines.into_iter().flatten().filter(|it| *it != Instant::FAR_FUTURE).min();

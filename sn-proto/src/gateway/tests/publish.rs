@@ -138,7 +138,7 @@ fn a_client_keeps_no_memory_for_messages_that_are_done() {
     w.subscribe(A, "a/b", 2);
     let holds = |w: &World| {
         let (_, client) = w.gateway.clients.iter().find(|(_, it)| &*it.name == "c1").expect("it is there");
-        (client.incoming.is_some(), client.outgoing.is_some(), client.released.is_some())
+        (client.incoming.is_some(), client.outgoing.is_some(), client.released.until().is_some())
     };
     assert_eq!(holds(&w), (false, false, false));
     w.send(A, "08 0C 22 6162 0001 31");
@@ -152,6 +152,7 @@ fn a_client_keeps_no_memory_for_messages_that_are_done() {
     w.pass_seconds(11);
     assert_eq!(holds(&w), (false, false, false));
     w.mqtt_publish("a/b", "1", 2);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q2 1"]);
     assert_eq!(holds(&w), (false, true, false));
     w.msg_id_only(A, 0x0F);
     w.msg_id_only(A, 0x0E);
