@@ -205,7 +205,7 @@ fn qos_0_of_a_slow_reader_goes_with_its_link_unless_it_is_to_be_kept() {
 #[test]
 fn a_session_keeps_no_memory_for_messages_that_are_done() {
     let mut house = House::new();
-    house.connect(1, Connect { queue_qos0_offline: true, ..connect("s", false) });
+    house.connect(1, Connect { queue_qos0: QueueQos0::ALWAYS, ..connect("s", false) });
     house.subscribe(1, "t", Q2);
     house.client(2, "p");
     let holds = |house: &House| {
