@@ -3,4 +3,5 @@
 mod bounds;
 mod gateway;
 mod lifecycle;
+mod sn_settings;
 mod streams;
