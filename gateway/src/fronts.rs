@@ -37,7 +37,16 @@ pub(crate) struct FrontSettings {
 
 impl FrontSettings {
     pub(crate) fn from_config(config: &Config) -> Self {
-        let catalog = Arc::new(crate::objects::load(&config.lwm2m));
+        Self::with_objects(config, crate::objects::load(&config.lwm2m))
+    }
+
+    /// Those of the start, with the object definitions inside of the program only: reading files takes its time.
+    pub(crate) fn of_the_start(config: &Config) -> Self {
+        Self::with_objects(config, Catalog::core())
+    }
+
+    fn with_objects(config: &Config, catalog: Catalog) -> Self {
+        let catalog = Arc::new(catalog);
         // A listener's number is its place in this list.
         let listeners = config.listeners().iter().map(|listener| listener.address).collect();
         let lwm2m = lwm2m::Config { listeners, ..config.lwm2m.server() };

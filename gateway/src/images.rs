@@ -1,6 +1,6 @@
 //! Firmware images out of `lwm2m.firmware_dir`.
 use bytes::Bytes;
-use lwm2m::server::Images;
+use lwm2m::server::{ImageFault, Images};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -19,20 +19,23 @@ impl Folder {
 }
 
 impl Images for Folder {
-    fn open(&self, name: &str) -> Result<Bytes, String> {
+    fn open(&self, name: &str) -> Result<Bytes, ImageFault> {
         // The command was checked for a plain name; a link in the folder is the operator's own.
-        let told = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => format!("{name} is not in lwm2m.firmware_dir"),
-            _ => format!("{name} cannot be read"), // details are for the log of the machine, not for MQTT
+        let told = |error: std::io::Error| {
+            ImageFault::Missing(match error.kind() {
+                std::io::ErrorKind::NotFound => format!("{name} is not in lwm2m.firmware_dir"),
+                _ => format!("{name} cannot be read"), // details are for the log of the machine, not for MQTT
+            })
         };
         let file = fs::File::open(self.0.join(name)).map_err(told)?;
         if !file.metadata().map_err(told)?.is_file() {
-            return Err(format!("{name} is no file"));
+            return Err(ImageFault::Missing(format!("{name} is no file")));
         }
         let mut image = Vec::new();
         file.take(IMAGE_BYTES_MAX + 1).read_to_end(&mut image).map_err(told)?;
         if image.len() as u64 > IMAGE_BYTES_MAX {
-            return Err(format!("{name} is larger than {IMAGE_BYTES_MAX} bytes"));
+            let text = format!("{name} is larger than {} MiB, the largest image", IMAGE_BYTES_MAX >> 20);
+            return Err(ImageFault::TooLarge(text));
         }
         Ok(image.into())
     }
@@ -49,8 +52,13 @@ mod tests {
         fs::write(folder.join("a.bin"), b"image").expect("a file");
         let images = Folder::new(folder.clone());
         assert_eq!(images.open("a.bin"), Ok(Bytes::from_static(b"image")));
-        assert_eq!(images.open("b.bin"), Err("b.bin is not in lwm2m.firmware_dir".to_owned()));
-        assert_eq!(images.open("sub"), Err("sub is no file".to_owned()));
+        let missing = |text: &str| Err(ImageFault::Missing(text.to_owned()));
+        assert_eq!(images.open("b.bin"), missing("b.bin is not in lwm2m.firmware_dir"));
+        assert_eq!(images.open("sub"), missing("sub is no file"));
+        let large = fs::File::create(folder.join("large.bin")).expect("a file");
+        large.set_len(IMAGE_BYTES_MAX + 1).expect("a sparse file");
+        let text = "large.bin is larger than 16 MiB, the largest image".to_owned();
+        assert_eq!(images.open("large.bin"), Err(ImageFault::TooLarge(text)));
         fs::remove_dir_all(folder).expect("the temporary folder goes");
     }
 }

@@ -7,6 +7,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use tracing::warn;
 
+/// Whether there is a folder to read.
+pub(crate) fn has_files(config: &Lwm2mConfig) -> bool {
+    config.xml_folder(&std::env::current_dir().unwrap_or_default()).is_some()
+}
+
 /// Reads the definitions. A file that cannot be read or understood is one warning.
 pub(crate) fn load(config: &Lwm2mConfig) -> Catalog {
     let working_folder = std::env::current_dir().unwrap_or_default();

@@ -24,9 +24,17 @@ pub(crate) struct Control {
 /// A configuration that was read and found good.
 pub(crate) struct Reload {
     loaded: Loaded,
-    changes: Changes,
+    /// `None`: only the object definitions of the start have been read.
+    changes: Option<Changes>,
     /// The settings that hold from now on.
     pub(crate) settings: Settings,
+}
+
+impl Reload {
+    /// Whether it brings nothing but object definitions.
+    pub(crate) fn is_of_the_start(&self) -> bool {
+        self.changes.is_none()
+    }
 }
 
 impl Control {
@@ -44,8 +52,22 @@ impl Control {
     pub(crate) fn begin(&mut self) {
         if self.running {
             self.again = true;
-            return;
+        } else {
+            self.begin_with(read);
         }
+    }
+
+    /// Begins to read the object definitions that the start has left out, if there are any.
+    pub(crate) fn read_objects(&mut self) {
+        if !self.running && crate::objects::has_files(&self.loaded.config.lwm2m) {
+            self.begin_with(|loaded| {
+                let settings = Settings::from_config(&loaded.config);
+                Some(Box::new(Reload { loaded: loaded.clone(), changes: None, settings }))
+            });
+        }
+    }
+
+    fn begin_with(&mut self, read: fn(&Loaded) -> Option<Box<Reload>>) {
         let (loaded, sender, done) = (self.loaded.clone(), self.sender.clone(), Arc::clone(&self.done));
         let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
             // When nobody takes the result the program is at its end.
@@ -73,7 +95,7 @@ impl Control {
 
     /// The settings of `reload` hold: says what changed.
     pub(crate) fn applied(&mut self, reload: Reload) {
-        let Reload { loaded, changes, settings: _ } = reload;
+        let Reload { loaded, changes: Some(changes), settings: _ } = reload else { return };
         self.level.set(loaded.config.log.level);
         for change in &changes.reloadable {
             info!("changed: {change}");
@@ -107,5 +129,5 @@ fn read(old: &Loaded) -> Option<Box<Reload>> {
     let changes = old.config.diff(&new.config);
     let config = old.config.reloaded(&new.config);
     let settings = Settings::from_config(&config);
-    Some(Box::new(Reload { loaded: Loaded { config, ..new }, changes, settings }))
+    Some(Box::new(Reload { loaded: Loaded { config, ..new }, changes: Some(changes), settings }))
 }

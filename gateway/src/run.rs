@@ -48,7 +48,7 @@ fn serve(loaded: Loaded, level: LevelHandle) -> Result<(), StartError> {
         .enable_all()
         .build()
         .map_err(|error| StartError(format!("cannot start: {error}")))?;
-    let settings = Settings::from_config(&loaded.config);
+    let settings = Settings::of_the_start(&loaded.config);
     runtime.block_on(async {
         // Before anything is announced: whoever reads the log may send signals.
         let mut signals =

@@ -33,6 +33,15 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn from_config(config: &Config) -> Self {
+        Self::with_fronts(config, FrontSettings::from_config(config))
+    }
+
+    /// Those of the start; [`crate::reload::Control::read_objects`] brings the object definitions of files.
+    pub(crate) fn of_the_start(config: &Config) -> Self {
+        Self::with_fronts(config, FrontSettings::of_the_start(config))
+    }
+
+    fn with_fronts(config: &Config, fronts: FrontSettings) -> Self {
         Settings {
             workers: u8::try_from(config.process.workers).unwrap_or(u8::MAX).max(1),
             limits: config.broker_limits(),
@@ -41,7 +50,7 @@ impl Settings {
             connects_per_second: config.limits.connects_per_second,
             exempt: config.limits.exempt.clone(),
             idle_timeout: config.mqtt.idle_timeout,
-            fronts: FrontSettings::from_config(config),
+            fronts,
             groups: GroupSettings::from_config(config),
             sys_interval: config.sys.interval,
         }

@@ -60,9 +60,30 @@ impl Gateway {
         turnstone(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool starts")
     }
 
+    /// Simulated devices, once the first of these names is there.
+    fn devices(&self, endpoint: &str, flags: &str) -> Devices {
+        let line = format!("sim lwm2m -p {{lwm2m}} --endpoint {endpoint} --duration 120 --json {flags}");
+        let devices = Devices(self.tool(line.trim_end()));
+        let until = Instant::now() + Duration::from_secs(30);
+        while !ok(self.run("lwm2m ls -p {mqtt} --online")).contains(endpoint) {
+            assert!(Instant::now() < until, "{endpoint} never registered");
+        }
+        devices
+    }
+
     /// Runs a tool to its end: exit code, standard output, standard error.
     fn run(&self, arguments: &str) -> (Option<i32>, String, String) {
         ended(self.tool(arguments))
+    }
+}
+
+/// A simulator, ended with the test.
+struct Devices(Child);
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -282,4 +303,102 @@ fn lwm2m_commands_reach_a_simulated_device() {
     }
     device.kill().expect("it runs");
     device.wait().expect("a child");
+}
+
+#[test]
+fn firmware_reaches_devices_that_are_sent_it_and_devices_that_fetch_it() {
+    let folder = std::env::temp_dir().join(format!("turnstone-tools-fw-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let image: Vec<u8> = (0..40_000u32).map(|n| (n * 7 % 251) as u8).collect();
+    std::fs::write(folder.join("meter-2.1.bin"), image).expect("an image");
+    let huge = std::fs::File::create(folder.join("huge.bin")).expect("a file");
+    huge.set_len((16 << 20) + 1).expect("a sparse file");
+    let setting = format!("lwm2m.firmware_dir={}", folder.display());
+    let gateway = Gateway::start_with(&[&setting]);
+    let _pushed = gateway.devices("m1", "--delivery push --loss 0.02");
+    let _pulled = gateway.devices("m2", "--delivery pull --loss 0.02");
+    let _broken = gateway.devices("m3", "--update-result 8");
+    let updates: Vec<Child> =
+        ["m1", "m2"].map(|name| gateway.tool(&format!("lwm2m fw -p {{mqtt}} {name} meter-2.1.bin"))).into();
+    for (name, update) in ["m1", "m2"].iter().zip(updates) {
+        let (code, out, err) = ended(update);
+        assert_eq!((code, out), (Some(0), format!("{name} updated\n")), "{err}");
+        for line in ["downloading 0 %", "downloading 50 %", "downloaded 100 %", "updating"] {
+            assert!(err.lines().any(|told| told == line), "{name}: {line}: {err}");
+        }
+        let version = ok(gateway.run(&format!("lwm2m read -p {{mqtt}} {name} /3/0/3")));
+        assert!(version.contains("2.0+"), "{version}");
+    }
+    let (code, _, err) = gateway.run("lwm2m fw -p {mqtt} m3 meter-2.1.bin --json");
+    assert_eq!(code, Some(1));
+    assert!(err.contains("update failed"), "{err}");
+    for (arguments, text) in [
+        ("m3 other.bin", "4.04 not found, other.bin is not in lwm2m.firmware_dir"),
+        ("m3 ../meter-2.1.bin", "is not a plain file name in lwm2m.firmware_dir"),
+        ("m3 huge.bin", "4.13 request entity too large, huge.bin is larger than 16 MiB"),
+        ("m3 https://fw.example/x", "the device does not fetch over https; it knows coap"),
+        ("m3 --cancel", "no firmware update of this device runs"),
+    ] {
+        let (code, out, err) = gateway.run(&format!("lwm2m fw -p {{mqtt}} {arguments}"));
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{arguments}: {err}");
+        assert!(err.contains(text) && err.lines().count() == 1, "{arguments}: {err}");
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[test]
+fn a_running_update_can_be_cancelled() {
+    let folder = std::env::temp_dir().join(format!("turnstone-tools-cancel-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("large.bin"), vec![7; 4 << 20]).expect("an image");
+    let setting = format!("lwm2m.firmware_dir={}", folder.display());
+    let gateway = Gateway::start_with(&[&setting]);
+    let _device = gateway.devices("m1", "--loss 0.05");
+    let update = gateway.tool("lwm2m fw -p {mqtt} m1 large.bin");
+    let until = Instant::now() + Duration::from_secs(30);
+    while gateway.run("lwm2m fw -p {mqtt} m1 --cancel").0 != Some(0) {
+        assert!(Instant::now() < until, "never cancelled");
+    }
+    let (code, out, err) = ended(update);
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+    assert!(err.contains("cancelled by a command"), "{err}");
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[test]
+fn a_value_of_200_kib_is_read_in_blocks_when_the_limit_lets_it() {
+    for (settings, code) in [(&["lwm2m.max_body_size=256KiB"][..], Some(0)), (&[], Some(1))] {
+        let gateway = Gateway::start_with(settings);
+        let _device = gateway.devices("m1", "--data 204800");
+        let (got, out, err) = gateway.run("lwm2m read -p {mqtt} m1 /19/0/0/0");
+        assert_eq!(got, code, "{err}");
+        if code == Some(0) {
+            // Base 64, with the path and the name before it.
+            let value = out.trim_end().rsplit("  ").next().unwrap_or_default();
+            assert_eq!(value.len(), 204_800_usize.div_ceil(3) * 4);
+        } else {
+            assert!(err.contains("4.13") && err.contains("lwm2m.max_body_size"), "{err}");
+        }
+    }
+}
+
+#[test]
+fn commands_wait_for_a_sleeping_device_also_over_its_restart() {
+    let gateway = Gateway::start_with(&["lwm2m.queue_awake_of=q*=1s"]);
+    let sleeper = gateway.devices("q1", "--profile queue --awake 1 --interval 3");
+    assert!(ok(gateway.run("lwm2m read -p {mqtt} q1 /3/0/9")).contains("Battery Level"));
+    // It sleeps until its next Update: the command waits for that, and comes back once.
+    let events = ok(gateway.run("sub -p {mqtt} -t lwm2m/q1/event -C 3 -W 20"));
+    assert!(events.contains(r#""event":"asleep""#) && events.contains(r#""event":"awake""#), "{events}");
+    assert!(ok(gateway.run("lwm2m read -p {mqtt} q1 /3/0/9 --ttl 30")).contains("Battery Level"));
+    // Gone for longer than the command may wait.
+    drop(sleeper);
+    let (_, _, _) = gateway.run("sub -p {mqtt} -t lwm2m/q1/event -C 9 -W 2.5"); // longer than its awake window
+    let (code, _, err) = gateway.run("lwm2m read -p {mqtt} q1 /3/0/9 --ttl 1");
+    assert_eq!(code, Some(4), "{err}");
+    assert!(err.contains("its time was over before the device could be reached"), "{err}");
+    // A device that starts anew gets what waits for it.
+    let waiting = gateway.tool("lwm2m read -p {mqtt} q1 /3/0/9 --ttl 60");
+    let _again = gateway.devices("q1", "--profile queue --awake 1 --interval 3 --seed 2");
+    assert!(ok(ended(waiting)).contains("Battery Level"));
 }

@@ -180,6 +180,8 @@ pub const ENDPOINT_BYTES_MAX: usize = 255;
 pub const LIFETIME_DEFAULT_S: u32 = 86_400;
 /// Longest lifetime granted by default: 30 days. Reaction: cut, one warning, the event shows both.
 pub const LIFETIME_MAX_S: u32 = 30 * 86_400;
+/// Shortest lifetime granted, seconds: as asked for. A shorter one is raised.
+pub const LIFETIME_MIN_S: u32 = 1;
 /// Time between the end of a lifetime and the end of its registration: an Update on its way.
 pub const LIFETIME_GRACE_MS: u64 = 10_000;
 /// Parameters of a registration that LwM2M does not know. Reaction: 4.00.
@@ -219,6 +221,8 @@ pub const RAW_BYTES_MAX: usize = 1_024;
 pub const DIAGNOSTIC_BYTES_MAX: usize = 256;
 /// Time between two looks at a device that updates its firmware, milliseconds.
 pub const FIRMWARE_POLL_MS: u64 = 5_000;
+/// The same while it tells by itself when something changes: only for the notification that was lost.
+pub const FIRMWARE_WATCHED_POLL_MS: u64 = 60_000;
 /// The same after it did not answer: it may be rebooting.
 pub const FIRMWARE_RETRY_MS: u64 = 30_000;
 /// Times that a step of a firmware update is begun anew. Beyond: answered 5.00.

@@ -6,12 +6,14 @@ use broker_core::topic::TopicName;
 use broker_core::{Limits, QoS};
 use lwm2m::path::ObjectPath;
 use lwm2m::registration::LifetimeRule;
-use lwm2m::server::{self as lw, AutoObserve, BadMountpoint, Leaf, Topics};
+use lwm2m::server::{self as lw, AutoObserve, AwakeWindows, BadMountpoint, Leaf, Topics};
 use sn_proto::config::{Rate, Rates};
 use sn_proto::topics::{Predefined, PredefinedError};
 
+use super::kind::quote;
 use super::schema::{Config, Lwm2mConfig, SnConfig};
 use super::types::{LifetimeZero, NewAddress, Overlapping, UpdateEvents};
+use super::units::parse_duration;
 
 impl Config {
     /// The bounds of the broker core.
@@ -123,12 +125,35 @@ impl Lwm2mConfig {
         self.auto_observe.split(',').map(path).collect::<Result<_, _>>().map(AutoObserve::Paths)
     }
 
+    /// Awake windows of devices by their names.
+    ///
+    /// # Errors
+    /// The item that is none, and why.
+    pub fn awake_windows(&self) -> Result<AwakeWindows, String> {
+        let mut windows = AwakeWindows::default();
+        let items = self.queue_awake_of.split(',').map(str::trim).filter(|item| !item.is_empty());
+        for item in items {
+            let (pattern, window) =
+                item.rsplit_once('=').ok_or_else(|| format!("{} has no =", quote(item)))?;
+            let (pattern, window) = (pattern.trim(), window.trim());
+            let name = pattern.strip_suffix('*').unwrap_or(pattern);
+            if pattern.is_empty() || name.contains(['*', '/', '+', '#']) {
+                return Err(format!("{} is no endpoint name, nor the begin of one with a *", quote(pattern)));
+            }
+            let window = parse_duration(window).ok_or_else(|| format!("{} is no duration", quote(window)))?;
+            let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+            windows.add(pattern, millis.max(1));
+        }
+        Ok(windows)
+    }
+
     /// The settings of the LwM2M server, but for the addresses of its listeners. For what loading refuses, the defaults stand.
     pub fn server(&self) -> lw::Config {
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         lw::Config {
             topics: self.topics().unwrap_or_default(),
             lifetimes: LifetimeRule {
+                min_s: u32::try_from(self.lifetime_min.as_secs()).unwrap_or(u32::MAX),
                 max_s: u32::try_from(self.lifetime_max.as_secs()).unwrap_or(u32::MAX),
                 zero_is_infinite: match self.lifetime_zero {
                     LifetimeZero::Infinite => true,
@@ -136,6 +161,7 @@ impl Lwm2mConfig {
                 },
             },
             awake_window_ms: millis(self.queue_awake),
+            awake_windows: self.awake_windows().unwrap_or_default(),
             response_timeout_ms: millis(self.response_timeout),
             command_ttl_s: self.command_ttl.as_secs(),
             body_bytes_max: bytes(self.max_body_size),

@@ -9,7 +9,7 @@ use sn_proto::topics::PredefinedError;
 use super::kind::{bare_or_quoted, quote};
 use super::problem::{Place, Problem};
 use super::schema::Config;
-use super::units::format_size;
+use super::units::{format_duration, format_size};
 
 /// Checks what no key can check alone. Rules about a key that failed are left out.
 pub(crate) fn check(
@@ -122,6 +122,27 @@ pub(crate) fn check(
     }
 
     problems.extend(discovery(config, &sound, &place));
+    if sound(&["lwm2m.queue_awake_of"])
+        && let Err(error) = config.lwm2m.awake_windows()
+    {
+        problems.push(Problem {
+            place: place(&["lwm2m.queue_awake_of"]),
+            what: format!("lwm2m.queue_awake_of: {error}"),
+            rule: "NAME=DURATION, with commas between them; a NAME may end with *".to_owned(),
+            advice: "lwm2m.queue_awake_of = \"nb-*=20s, meter-7=5s\"".to_owned(),
+        });
+    }
+    let lifetimes = ["lwm2m.lifetime_min", "lwm2m.lifetime_max"];
+    if config.lwm2m.lifetime_min > config.lwm2m.lifetime_max && sound(&lifetimes) {
+        let (min, max) =
+            (format_duration(config.lwm2m.lifetime_min), format_duration(config.lwm2m.lifetime_max));
+        problems.push(Problem {
+            place: place(&lifetimes),
+            what: format!("lwm2m.lifetime_min = \"{min}\" is longer than lwm2m.lifetime_max = \"{max}\""),
+            rule: "the shortest lifetime is at most the longest".to_owned(),
+            advice: format!("lwm2m.lifetime_min = \"{max}\", or a longer lwm2m.lifetime_max"),
+        });
+    }
 
     let listen_keys = ["mqtt.bind", "mqtt.sn.bind", "lwm2m.bind"];
     if !sound(&listen_keys) || !sound(&["mqtt.port", "mqtt.sn.port", "lwm2m.port"]) {

@@ -376,6 +376,10 @@ schema! {
         topic_event: String, "lwm2m.topics.event" = "\"event\"", TOPIC, Restart;
         /// Topic of the retained online/offline status; "" for none.
         topic_status: String, "lwm2m.topics.status" = "\"status\"", TOPIC, Restart;
+        /// The shortest lifetime that a device gets; a shorter one, but for 0, is raised.
+        lifetime_min: Duration, "lwm2m.lifetime_min" = "\"1s\"",
+            Kind::Duration { min: SECOND, max: CENTURY, may_be_off: false, whole_seconds: true }, Reload,
+            example = "\"15s\"";
         /// The longest lifetime that a device gets; a longer one is cut.
         lifetime_max: Duration, "lwm2m.lifetime_max" = "\"30d\"",
             Kind::Duration { min: SECOND, max: CENTURY, may_be_off: false, whole_seconds: true }, Reload;
@@ -384,6 +388,10 @@ schema! {
         /// How long a device with queue mode listens after its last message.
         queue_awake: Duration, "lwm2m.queue_awake" = "\"93s\"",
             Kind::Duration { min: SECOND, max: DAY, may_be_off: false, whole_seconds: false }, Reload;
+        /// The same for devices by their endpoint names, or by how those begin (with a * at the end); the first
+        /// that fits holds.
+        queue_awake_of: String, "lwm2m.queue_awake_of" = "\"\"", Kind::Text { max: 4096 }, Reload,
+            example = "\"nb-*=20s, meter-7=5s\"";
         /// How long a command waits for a sleeping device, if it does not say.
         command_ttl: Duration, "lwm2m.command_ttl" = "\"2h\"",
             Kind::Duration { min: SECOND, max: CENTURY, may_be_off: false, whole_seconds: true }, Reload;

@@ -419,7 +419,8 @@ fn every_key_refuses_every_wrong_type_with_key_place_rule_and_a_way_out() {
             let advice = shown.lines().find_map(|line| line.strip_prefix("  try:  ")).expect("a way out");
             // Texts with a grammar of their own: the advice puts quotes around, and the next one tells the grammar.
             let has_grammar =
-                ["lwm2m.mountpoint", "lwm2m.auto_observe", "mqtt.sn.mountpoint"].contains(&key.name);
+                ["lwm2m.mountpoint", "lwm2m.auto_observe", "lwm2m.queue_awake_of", "mqtt.sn.mountpoint"]
+                    .contains(&key.name);
             if has_grammar {
                 let told = loaded(advice).err().map(|problems| problems.to_string());
                 assert!(told.is_none_or(|told| told.contains(&format!("  try:  {}", key.name))), "{advice}");
@@ -532,9 +533,17 @@ fn every_key_is_read_by_the_program_or_says_that_it_is_not() {
     if text.contains("not built yet: nothing is served") {
         return; // run.rs serves nothing, and says so, for every key alike
     }
-    for helper in
-        ["broker_limits", "predefined", "own_topics", "rates", "xml_folder", "server", "topics", "observed"]
-    {
+    for helper in [
+        "broker_limits",
+        "predefined",
+        "own_topics",
+        "rates",
+        "xml_folder",
+        "server",
+        "topics",
+        "observed",
+        "awake_windows",
+    ] {
         if text.contains(&format!(".{helper}(")) {
             let core = include_str!("core.rs");
             let body = core

@@ -159,7 +159,9 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     for row in &cells {
         let mut text = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(text, "{cell:<width$}  ");
+            text.push_str(cell);
+            // By hand: the formatter's own padding ends at 65 535, and a value may be longer.
+            text.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 2));
         }
         out.push_str(text.trim_end());
         out.push('\n');
@@ -170,6 +172,13 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_may_be_longer_than_any_line() {
+        let long = "x".repeat(300_000);
+        let rows = [vec!["a".to_owned(), long.clone()], vec!["bcd".to_owned(), "e".to_owned()]];
+        assert_eq!(table(&rows), format!("a    {long}\nbcd  e\n"));
+    }
 
     #[test]
     fn nothing_of_a_peer_can_steer_a_terminal() {

@@ -158,6 +158,9 @@ impl Owner {
         control.on_done(move || bell.ring());
         let mut looper = Looper::new(poll, self.clock)?;
         let mut stopping: Option<Instant> = None;
+        // The front-ends' own sessions, before any datagram is read: the first device is not turned away.
+        self.on_deadlines(self.clock.now());
+        control.read_objects();
         loop {
             let deadline = self.next_timeout().into_iter().chain(stopping).min();
             let wish = looper.wait(self.has_work(), deadline, Some(signals)).await?;
@@ -182,7 +185,12 @@ impl Owner {
             if self.has_mail
                 && let Some(reload) = control.result()
             {
-                self.apply(now, reload.settings.clone());
+                if reload.is_of_the_start() {
+                    self.settings.fronts = reload.settings.fronts.clone();
+                    self.hub.handle_config(now, &self.settings.fronts);
+                } else {
+                    self.apply(now, reload.settings.clone());
+                }
                 control.applied(*reload);
             }
             match stopping {

@@ -91,7 +91,8 @@ fn operation(name: &str, fields: &Fields, type_of: TypeOf<'_>) -> Result<Option<
         "Deregister" => Operation::Deregister,
         "Firmware" => {
             let update = flag("Update", &fields.json("Update"), true)?;
-            firmware(["File", "Uri"], &fields.json("File"), &fields.json("Uri"), update)?
+            let cancel = flag("Cancel", &fields.json("Cancel"), false)?;
+            firmware(["File", "Uri"], &fields.json("File"), &fields.json("Uri"), update, cancel)?
         }
         _ => return Ok(None), // not an enum: a name somebody made up
     };

@@ -122,7 +122,8 @@ impl Data<'_> {
             "deregister" => Operation::Deregister,
             "firmware" => {
                 let update = flag("update", self.member("update"), true)?;
-                firmware(["file", "uri"], self.member("file"), self.member("uri"), update)?
+                let cancel = flag("cancel", self.member("cancel"), false)?;
+                firmware(["file", "uri"], self.member("file"), self.member("uri"), update, cancel)?
             }
             _ => return Ok(None), // not an enum: a name somebody made up
         };

@@ -1,6 +1,6 @@
 //! Members that both forms have, under whatever name: paths, flags, numbers, attributes, firmware sources. Every
 //! error names the member, for the `Reason` of the answer.
-use super::{ATTRIBUTES, AttributeChange, FirmwareSource, Operation, TypeOf, WriteMode};
+use super::{ATTRIBUTES, AttributeChange, FirmwareOrder, FirmwareSource, Operation, TypeOf, WriteMode};
 use crate::content::Entry;
 use crate::limits::{COMMAND_ATTRIBUTES_MAX, COMMAND_TTL_S_MAX, ENTRIES_MAX, EXECUTE_BYTES_MAX, excerpt};
 use crate::path::ObjectPath;
@@ -87,7 +87,8 @@ pub(super) fn accept(name: &str, json: &Json) -> Result<Option<u16>, String> {
     }
 }
 
-/// Execute arguments. Devices judge them; EMQX's clients write "undefined" for none.
+/// Execute arguments: digits, each with a quoted text or without, and commas between them (LwM2M 1.0 §5.4.5, 1.1.1
+/// Core §6.3.5). EMQX's clients write "undefined" for none.
 pub(super) fn arguments(name: &str, json: &Json) -> Result<String, String> {
     let text = match json {
         Json::Null => return Ok(String::new()),
@@ -99,13 +100,54 @@ pub(super) fn arguments(name: &str, json: &Json) -> Result<String, String> {
     if text.len() > EXECUTE_BYTES_MAX {
         return Err(format!("{name} has {} bytes: at most {EXECUTE_BYTES_MAX}", text.len()));
     }
-    Ok(text)
+    match argument_fault(&text) {
+        None => Ok(text),
+        Some(rest) => Err(format!(
+            "{name}: \"{}\" is not a digit, or a digit='text', with commas between them: 0='on',5",
+            excerpt(rest)
+        )),
+    }
+}
+
+/// What does not fit the grammar of Execute arguments, from there on.
+///
+/// Interpretation: between the quotes anything goes but quotes and control characters; devices judge the rest.
+fn argument_fault(text: &str) -> Option<&str> {
+    if text.is_empty() {
+        return None;
+    }
+    let mut rest = text;
+    // Each round takes at least a digit, so it ends.
+    loop {
+        let argument = rest;
+        let after = rest.strip_prefix(|c: char| c.is_ascii_digit());
+        let Some(mut after) = after else { return Some(argument) };
+        if let Some(quoted) = after.strip_prefix("='") {
+            let Some((value, behind)) = quoted.split_once('\'') else { return Some(argument) };
+            if value.contains(char::is_control) {
+                return Some(argument);
+            }
+            after = behind;
+        }
+        if after.is_empty() {
+            return None;
+        }
+        let Some(next) = after.strip_prefix(',') else { return Some(argument) };
+        rest = next;
+    }
 }
 
 /// A firmware command, from the members that name a file or a URI.
-pub(super) fn firmware(names: [&str; 2], file: &Json, uri: &Json, update: bool) -> Result<Operation, String> {
+pub(super) fn firmware(
+    names: [&str; 2],
+    file: &Json,
+    uri: &Json,
+    update: bool,
+    cancel: bool,
+) -> Result<Operation, String> {
     let [file_name, uri_name] = names;
     let source = match (file, uri) {
+        (Json::Null, Json::Null) if cancel => return Ok(Operation::Firmware(FirmwareOrder::Cancel)),
         (Json::String(file), Json::Null) => {
             let plain = !file.is_empty() && !file.starts_with('.') && !file.contains(['/', '\\', '\0']);
             if !plain {
@@ -123,7 +165,7 @@ pub(super) fn firmware(names: [&str; 2], file: &Json, uri: &Json, update: bool) 
         (Json::Null, Json::String(_)) => return Err(format!("{uri_name} is no URI of at most 255 bytes")),
         _ => return Err(format!("one of {file_name} and {uri_name} is needed, as a text")),
     };
-    Ok(Operation::Firmware { source, update })
+    Ok(Operation::Firmware(FirmwareOrder::Load { source, update }))
 }
 
 /// One attribute with a value that fits it, or `None` to unset.

@@ -71,6 +71,20 @@ pub enum FirmwareSource {
     Uri(String),
 }
 
+/// What is to be done about a device's firmware.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FirmwareOrder {
+    /// Bring it to the device.
+    Load {
+        /// Where from.
+        source: FirmwareSource,
+        /// Also install it.
+        update: bool,
+    },
+    /// Stop the update that runs.
+    Cancel,
+}
+
 /// What a command asks for. Paths are absolute and without the device's alternate path.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
@@ -158,12 +172,7 @@ pub enum Operation {
     /// Drop the registration.
     Deregister,
     /// Bring firmware to object 5.
-    Firmware {
-        /// Where from.
-        source: FirmwareSource,
-        /// Also install it.
-        update: bool,
-    },
+    Firmware(FirmwareOrder),
 }
 
 impl Operation {
@@ -184,7 +193,7 @@ impl Operation {
             | Operation::ObserveComposite { .. }
             | Operation::CancelObserveComposite { .. }
             | Operation::Deregister => ObjectPath::ROOT,
-            Operation::Firmware { .. } => ObjectPath::object(5),
+            Operation::Firmware(_) => ObjectPath::object(5),
         }
     }
 
@@ -205,7 +214,7 @@ impl Operation {
             | Operation::Observe { .. }
             | Operation::CancelObserve { .. }
             | Operation::Deregister
-            | Operation::Firmware { .. } => false,
+            | Operation::Firmware(_) => false,
         }
     }
 
@@ -224,7 +233,7 @@ impl Operation {
             | Operation::ObserveComposite { .. }
             | Operation::CancelObserveComposite { .. }
             | Operation::Deregister
-            | Operation::Firmware { .. } => true,
+            | Operation::Firmware(_) => true,
             Operation::Execute { .. } | Operation::Create { .. } => false,
         }
     }

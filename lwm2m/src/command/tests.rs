@@ -179,7 +179,10 @@ fn every_command_of_form_a_is_read() {
         (r#"{"CmdID":28,"Command":"Deregister"}"#, Operation::Deregister),
         (
             r#"{"CmdID":29,"Command":"Firmware","File":"meter-2.1.bin"}"#,
-            Operation::Firmware { source: FirmwareSource::File("meter-2.1.bin".into()), update: true },
+            Operation::Firmware(FirmwareOrder::Load {
+                source: FirmwareSource::File("meter-2.1.bin".into()),
+                update: true,
+            }),
         ),
     ];
     for (payload, operation) in table {
@@ -314,10 +317,10 @@ fn every_command_of_form_b_is_read() {
         (r#"{"reqID":28,"msgType":"deregister","data":{}}"#, Operation::Deregister),
         (
             r#"{"reqID":29,"msgType":"firmware","data":{"uri":"coap://[2001:db8::1]/fw","update":false}}"#,
-            Operation::Firmware {
+            Operation::Firmware(FirmwareOrder::Load {
                 source: FirmwareSource::Uri("coap://[2001:db8::1]/fw".into()),
                 update: false,
-            },
+            }),
         ),
         // What the PyPI client emqxlwm2m sends, to the letter.
         (
@@ -889,4 +892,35 @@ fn details_stand_beside_the_value() {
     assert!(answer.to_json().contains(
         r#"[{"path":"/3303/0/5700","value":21.5,"name":"Sensor Value","type":"Float","units":"Cel"}]"#
     ));
+}
+
+#[test]
+fn execute_arguments_follow_their_grammar() {
+    let read_it = |arguments: &str| {
+        let arguments = serde_json::Value::from(arguments);
+        let text =
+            format!(r#"{{"reqID":7,"msgType":"execute","data":{{"path":"/3/0/4","args":{arguments}}}}}"#);
+        read(Channel::Downlink, text.as_bytes(), &|_| None)
+    };
+    for good in ["", "0", "2,7", "0='x',1", "0=''", "9='http://a/?b=c,d'", "1='é',0='='"] {
+        assert!(read_it(good).is_ok(), "{good}");
+    }
+    for (bad, rest) in [
+        ("10", "10"),
+        ("x", "x"),
+        ("0,", ""),
+        (",0", ",0"),
+        ("0 ,1", "0 ,1"),
+        ("0=x", "0=x"),
+        ("1,0='x", "0='x"),
+        ("1,0='x'y", "0='x'y"),
+        ("0='a\u{7}b'", "0='a"),
+    ] {
+        let answer = read_it(bad).expect_err(bad);
+        let reason = answer.reason.unwrap_or_default();
+        assert!(
+            reason.starts_with(&format!("args: \"{rest}")) && reason.contains("0='on',5"),
+            "{bad}: {reason}"
+        );
+    }
 }

@@ -21,6 +21,8 @@ pub enum SavedAsker {
     Asker(Asker),
     /// Nobody: an automatic observation.
     Automatic,
+    /// The firmware update that runs.
+    Firmware,
 }
 
 /// An observation as it is kept.
@@ -233,6 +235,7 @@ fn read_path(r: &mut Reader<'_>) -> Option<ObjectPath> {
 fn write_asker(w: &mut Writer, saved: &SavedAsker) {
     let asker = match saved {
         SavedAsker::Automatic => return w.u8(0),
+        SavedAsker::Firmware => return w.u8(5),
         SavedAsker::Asker(asker) => asker,
     };
     w.u8(match (asker.channel, asker.form) {
@@ -255,7 +258,8 @@ fn read_asker(r: &mut Reader<'_>) -> Option<SavedAsker> {
         2 => (Channel::Command, Form::B),
         3 => (Channel::Downlink, Form::A),
         4 => (Channel::Downlink, Form::B),
-        5..=u8::MAX => return None,
+        5 => return Some(SavedAsker::Firmware),
+        6..=u8::MAX => return None,
     };
     let echo = r.list(|r| Some((r.text()?.into(), r.text()?.into())))?;
     let request_path = r.optional()?.map(Box::from);

@@ -30,6 +30,8 @@ pub struct Parameters {
 /// Bounds of lifetimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LifetimeRule {
+    /// Seconds; shorter ones, but for 0, are raised.
+    pub min_s: u32,
     /// Seconds; longer ones are cut.
     pub max_s: u32,
     /// 0 means "never"; otherwise it means `max_s`.
@@ -121,7 +123,14 @@ impl Parameters {
     }
 }
 
-/// Digits only; more than we grant is cut, 0 is as the operator decided (hostile L14).
+impl LifetimeRule {
+    /// What is granted of so many seconds; the maximum is stronger than the minimum.
+    fn grant(self, seconds: u32) -> Lifetime {
+        Lifetime::Seconds(seconds.max(self.min_s).min(self.max_s).max(1))
+    }
+}
+
+/// Digits only; what is out of our bounds is brought into them, 0 is as the operator decided (hostile L14).
 fn lifetime(text: &str, rule: LifetimeRule) -> Result<(Lifetime, u64), Refusal> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Refusal::BadRequest("lt: seconds"));
@@ -129,17 +138,15 @@ fn lifetime(text: &str, rule: LifetimeRule) -> Result<(Lifetime, u64), Refusal> 
     let asked: u64 = text.parse().unwrap_or(u64::MAX); // more digits than u64 has
     let granted = match u32::try_from(asked) {
         Ok(0) if rule.zero_is_infinite => return Ok((Lifetime::Infinite, 0)),
-        Ok(0) => rule.max_s,
-        Ok(seconds) => seconds.min(rule.max_s),
-        Err(_) => rule.max_s,
+        Ok(0) | Err(_) => rule.max_s,
+        Ok(seconds) => seconds,
     };
-    Ok((Lifetime::Seconds(granted.max(1)), asked))
+    Ok((rule.grant(granted), asked))
 }
 
 /// The lifetime of a Register without `lt`.
 pub(crate) fn default_lifetime(rule: LifetimeRule) -> (Lifetime, u64) {
-    let granted = LIFETIME_DEFAULT_S.min(rule.max_s).max(1);
-    (Lifetime::Seconds(granted), u64::from(LIFETIME_DEFAULT_S))
+    (rule.grant(LIFETIME_DEFAULT_S), u64::from(LIFETIME_DEFAULT_S))
 }
 
 fn version(text: &str) -> Result<Version, Refusal> {

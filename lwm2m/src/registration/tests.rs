@@ -9,7 +9,7 @@ use broker_core::frontend::{Address, ListenerId};
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
 
-const RULE: LifetimeRule = LifetimeRule { max_s: 1_000, zero_is_infinite: true };
+const RULE: LifetimeRule = LifetimeRule { min_s: 1, max_s: 1_000, zero_is_infinite: true };
 
 fn parse(arguments: &[&str]) -> Result<Parameters, Refusal> {
     Parameters::parse(arguments.iter().map(|argument| argument.as_bytes()), RULE)
@@ -64,6 +64,17 @@ fn lifetimes_are_digits_within_bounds() {
         assert_eq!(parsed, lifetime, "{text}");
     }
     assert_eq!(parse(&["ep=a"]).unwrap().lifetime, None);
+    let short = LifetimeRule { min_s: 60, ..RULE };
+    for (asked, granted) in [("1", 60), ("60", 60), ("61", 61), ("5000", 1_000)] {
+        let argument = format!("lt={asked}");
+        let parameters = Parameters::parse([argument.as_bytes()].into_iter(), short).expect(asked);
+        assert_eq!(parameters.lifetime, Some((Lifetime::Seconds(granted), asked.parse().unwrap())));
+    }
+    assert_eq!(
+        Parameters::parse([&b"lt=0"[..]].into_iter(), short).map(|p| p.lifetime),
+        Ok(Some((Lifetime::Infinite, 0))),
+        "0 is no short lifetime"
+    );
     let rule = LifetimeRule { zero_is_infinite: false, ..RULE };
     let zero = Parameters::parse(std::iter::once(&b"lt=0"[..]), rule).unwrap();
     assert_eq!(zero.lifetime, Some((seconds(1000), 0)));
@@ -271,7 +282,7 @@ fn full() -> Memo {
                 composite: true,
                 token: Token::EMPTY,
                 accept: None,
-                askers: vec![SavedAsker::Automatic],
+                askers: vec![SavedAsker::Automatic, SavedAsker::Firmware],
             },
         ],
         firmware: Some(SavedFirmware {

@@ -2,11 +2,12 @@
 use super::topics::Topics;
 use crate::limits::{
     AWAKE_WINDOW_MS, BODY_BYTES_MAX, COMMAND_TTL_S, DEVICES_MAX, LIFETIME_GRACE_MS, LIFETIME_MAX_S,
-    REGISTERS_PER_PREFIX_PER_SECOND, REGISTERS_PER_SECOND, RESPONSE_TIMEOUT_MS,
+    LIFETIME_MIN_S, REGISTERS_PER_PREFIX_PER_SECOND, REGISTERS_PER_SECOND, RESPONSE_TIMEOUT_MS,
 };
 use crate::path::ObjectPath;
 use crate::registration::LifetimeRule;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What happens when an Update comes from another address than the Register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,26 @@ pub enum UpdateEvents {
     ContainsObjectList,
 }
 
+/// Awake windows of devices whose network or radio needs another than the usual one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwakeWindows(Vec<(Box<str>, u64)>);
+
+impl AwakeWindows {
+    /// Adds one for a name, or for all names that begin with what stands before a `*` at its end. Earlier ones win.
+    pub fn add(&mut self, pattern: &str, window_ms: u64) {
+        self.0.push((pattern.into(), window_ms));
+    }
+
+    /// The window of this endpoint, milliseconds.
+    pub fn of(&self, endpoint: &str) -> Option<u64> {
+        let fits = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(begin) => endpoint.starts_with(begin),
+            None => endpoint == pattern,
+        };
+        self.0.iter().find(|(pattern, _)| fits(pattern)).map(|(_, window_ms)| *window_ms)
+    }
+}
+
 /// Settings. All can change while the server runs, but for the topics.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -48,6 +69,8 @@ pub struct Config {
     pub lifetime_grace_ms: u64,
     /// Milliseconds that a device with queue mode listens after its last message.
     pub awake_window_ms: u64,
+    /// Other windows for devices by their names.
+    pub awake_windows: AwakeWindows,
     /// Milliseconds from the acknowledgement of a command to its answer.
     pub response_timeout_ms: u64,
     /// Seconds that a command waits for a sleeping device when it does not say.
@@ -78,13 +101,21 @@ pub struct Config {
     pub registers_per_second: (u32, u32),
 }
 
+impl Config {
+    /// How long this device listens after its last message.
+    pub(crate) fn awake_window(&self, endpoint: &str) -> Duration {
+        Duration::from_millis(self.awake_windows.of(endpoint).unwrap_or(self.awake_window_ms))
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
             topics: Topics::default(),
-            lifetimes: LifetimeRule { max_s: LIFETIME_MAX_S, zero_is_infinite: true },
+            lifetimes: LifetimeRule { min_s: LIFETIME_MIN_S, max_s: LIFETIME_MAX_S, zero_is_infinite: true },
             lifetime_grace_ms: LIFETIME_GRACE_MS,
             awake_window_ms: AWAKE_WINDOW_MS,
+            awake_windows: AwakeWindows::default(),
             response_timeout_ms: RESPONSE_TIMEOUT_MS,
             command_ttl_s: COMMAND_TTL_S,
             body_bytes_max: BODY_BYTES_MAX,

@@ -10,7 +10,7 @@ pub struct Counters {
     /// Registers above the rate or the number of devices: 5.03.
     pub registers_limited: u64,
     /// Lifetimes that were cut.
-    pub lifetimes_cut: u64,
+    pub lifetimes_changed: u64,
     /// Updates that were accepted.
     pub updates: u64,
     /// Updates that were refused.
@@ -54,7 +54,7 @@ impl Counters {
             ("registers", self.registers),
             ("registers_refused", self.registers_refused),
             ("registers_limited", self.registers_limited),
-            ("lifetimes_cut", self.lifetimes_cut),
+            ("lifetimes_changed", self.lifetimes_changed),
             ("updates", self.updates),
             ("updates_refused", self.updates_refused),
             ("deregisters", self.deregisters),

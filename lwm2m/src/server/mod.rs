@@ -48,9 +48,9 @@ use broker_core::wheel::{Due, TICK_BITS_DEFAULT, Wheel};
 use broker_core::{FromBroker, Instant, LinkId, Now, ToBroker};
 use std::sync::Arc;
 
-pub use config::{AutoObserve, Config, NewAddress, UpdateEvents};
+pub use config::{AutoObserve, AwakeWindows, Config, NewAddress, UpdateEvents};
 pub use counters::Counters;
-pub use firmware::Images;
+pub use firmware::{ImageFault, Images};
 pub use topics::{BadMountpoint, Leaf, Topics};
 
 use job::Jobs;

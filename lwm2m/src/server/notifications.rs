@@ -28,7 +28,7 @@ impl Lwm2mServer {
             (observation.saved.accept, base_of(&observation.saved.paths, observation.saved.composite));
         let Notification { code, options, payload, .. } = &notification;
         let outcome = self.values(now, slot, base, accept, *code, options, payload);
-        self.tell_observers(slot, place, sequence, outcome, out);
+        self.tell_observers(now, slot, place, sequence, outcome, out);
     }
 
     /// The device gave an observation up: everyone who asked hears its last message.
@@ -58,7 +58,7 @@ impl Lwm2mServer {
                 raw: None,
             }
         };
-        self.tell_observers(slot, place, sequence, outcome, out);
+        self.tell_observers(now, slot, place, sequence, outcome, out);
         if let Some(device) = self.devices.get_mut(slot) {
             device.observations.remove(place);
         }
@@ -83,6 +83,7 @@ impl Lwm2mServer {
 
     fn tell_observers(
         &mut self,
+        now: Now,
         slot: u32,
         place: usize,
         sequence: u32,
@@ -99,6 +100,10 @@ impl Lwm2mServer {
             Answer { sequence: Some(sequence), composite, ..outcome.answer(Asker::nobody("notify")) };
         for asker in askers {
             let told = match asker {
+                SavedAsker::Firmware => {
+                    self.on_firmware_told(now, slot, out);
+                    continue;
+                }
                 SavedAsker::Automatic => {
                     let asker = Asker { request_path: Some(path.to_string().into()), ..answer.asker.clone() };
                     Answer { asker, automatic: true, ..answer.clone() }

@@ -37,7 +37,7 @@ fn observed_paths(operation: &Operation) -> Option<(Vec<ObjectPath>, bool)> {
         | Operation::ReadComposite { .. }
         | Operation::WriteComposite { .. }
         | Operation::Deregister
-        | Operation::Firmware { .. } => None,
+        | Operation::Firmware(_) => None,
     }
 }
 
@@ -52,7 +52,7 @@ fn is_of(observation: &Observation, paths: &[ObjectPath], composite: bool) -> bo
 fn is_on(asker: &SavedAsker, channel: Channel) -> bool {
     match asker {
         SavedAsker::Asker(asker) => asker.channel == channel,
-        SavedAsker::Automatic => false,
+        SavedAsker::Automatic | SavedAsker::Firmware => false,
     }
 }
 
@@ -254,6 +254,10 @@ impl Lwm2mServer {
         for asker in askers {
             let told = match asker {
                 SavedAsker::Automatic => Answer { automatic: true, ..answer.clone() },
+                SavedAsker::Firmware => {
+                    self.on_firmware_told(now, slot, out);
+                    continue;
+                }
                 SavedAsker::Asker(asker) => Answer { asker, sequence: Some(sequence), ..answer.clone() },
             };
             self.publish_reply(&endpoint, &told.asker, told.is_notification(), &told.to_json(), out);

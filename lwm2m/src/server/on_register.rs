@@ -16,6 +16,7 @@ use broker_core::link::{Connect, ConnectWill, Credentials, Notice, Protocol, Que
 use broker_core::wheel::Timer;
 use broker_core::{Instant, Now, SessionName, ToBroker};
 use coap_lite::CoapOption;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Why a Register is not taken.
@@ -87,7 +88,7 @@ impl Lwm2mServer {
                 return self.respond(now, request.id, response);
             }
         };
-        self.warn_of_cut_lifetime(&registration, &request.peer, out);
+        self.warn_of_other_lifetime(&registration, &request.peer, out);
         let location = self.new_location();
         match self.devices.by_name(&registration.endpoint) {
             Some(slot) => self.register_again(now, slot, registration, location, &request, out),
@@ -140,22 +141,27 @@ impl Lwm2mServer {
         peer.remote.ip().is_loopback() || self.registers.take(now.instant, peer.prefix())
     }
 
-    pub(super) fn warn_of_cut_lifetime(
+    /// Says it when a device asked for a lifetime that is out of our bounds.
+    pub(super) fn warn_of_other_lifetime(
         &mut self,
         registration: &Registration,
         peer: &Address,
         out: &mut Actions,
     ) {
-        if let Lifetime::Seconds(granted) = registration.lifetime
-            && registration.lifetime_asked > u64::from(granted)
-        {
-            self.counters.lifetimes_cut += 1;
-            out.notices.push(Notice::Peer {
-                remote: Some(peer.remote),
-                name: Some(registration.endpoint.clone()),
-                text: format!("lifetime of {} s cut to {granted} s", registration.lifetime_asked).into(),
-            });
-        }
+        let asked = registration.lifetime_asked;
+        let Lifetime::Seconds(granted) = registration.lifetime else { return };
+        let done = match asked.cmp(&u64::from(granted)) {
+            Ordering::Equal => return,
+            Ordering::Less if asked == 0 => return, // the operator's own word for it
+            Ordering::Less => "raised",
+            Ordering::Greater => "cut",
+        };
+        self.counters.lifetimes_changed += 1;
+        out.notices.push(Notice::Peer {
+            remote: Some(peer.remote),
+            name: Some(registration.endpoint.clone()),
+            text: format!("lifetime of {asked} s {done} to {granted} s").into(),
+        });
     }
 
     /// A location that no device has.

@@ -63,7 +63,7 @@ impl Lwm2mServer {
         self.counters.updates += 1;
         let storing = self.devices.get(slot).is_some_and(|device| matches!(device.phase, Phase::Storing(_)));
         if changed || moved {
-            self.warn_of_cut_lifetime(&registration, &request.peer, out);
+            self.warn_of_other_lifetime(&registration, &request.peer, out);
             if let Some(Phase::Storing(store)) = self.devices.get(slot).map(|device| device.phase) {
                 // The newest state is what is stored; both requests are answered by their own store.
                 self.answer_update(now, slot, store.request, false, out);

@@ -9,18 +9,16 @@ use super::Lwm2mServer;
 use crate::limits::DEVICE_CREDIT;
 use broker_core::frontend::Actions;
 use broker_core::{Instant, Now, ToBroker};
-use std::time::Duration;
 
 impl Lwm2mServer {
     /// The device has been heard: with queue mode it listens for a while from now on.
     pub(super) fn on_heard(&mut self, now: Now, slot: u32, out: &mut Actions) {
-        let window = Duration::from_millis(self.config.awake_window_ms);
         let Some(device) = self.devices.get_mut(slot) else { return };
         if !device.registration.queue {
             device.awake_until = Instant::FAR_FUTURE;
             return;
         }
-        device.awake_until = now.instant + window;
+        device.awake_until = now.instant + self.config.awake_window(&device.registration.endpoint);
         if device.asleep && self.is_registered(slot) {
             self.wake(now, slot, out);
         }
@@ -57,8 +55,7 @@ impl Lwm2mServer {
                 self.wake(now, slot, out); // it has given queue mode up
             }
         } else if device.awake_until == Instant::FAR_FUTURE && !device.asleep {
-            let window = Duration::from_millis(self.config.awake_window_ms);
-            device.awake_until = now.instant + window;
+            device.awake_until = now.instant + self.config.awake_window(&device.registration.endpoint);
         }
         self.arm(slot);
     }

@@ -32,7 +32,7 @@ pub(super) fn format_use(operation: &Operation, version: Version) -> Option<Use>
         | Operation::Execute { .. }
         | Operation::Delete { .. }
         | Operation::Deregister
-        | Operation::Firmware { .. } => None,
+        | Operation::Firmware(_) => None,
     }
 }
 
@@ -192,7 +192,7 @@ impl Target<'_> {
             Operation::WriteComposite { entries, .. } => {
                 self.writing(Code::IPATCH, ObjectPath::ROOT, ObjectPath::ROOT, entries)?
             }
-            Operation::Deregister | Operation::Firmware { .. } => {
+            Operation::Deregister | Operation::Firmware(_) => {
                 return Err("this is no single request".to_owned());
             }
         };

@@ -164,7 +164,7 @@ impl Lwm2mServer {
             | Operation::Execute { .. }
             | Operation::Delete { .. }
             | Operation::Deregister
-            | Operation::Firmware { .. } => Outcome::new(code),
+            | Operation::Firmware(_) => Outcome::new(code),
         }
     }
 

@@ -3,7 +3,7 @@ use super::job::{Attempt, Job, Origin, Split};
 use super::requests::{Target, format_use};
 use super::{Lwm2mServer, formats};
 use crate::coap::{Code, Failure, Request};
-use crate::command::{Answer, Command, Operation, WriteMode};
+use crate::command::{Answer, Command, FirmwareOrder, Operation, WriteMode};
 use crate::content::{ContentFormat, Context};
 use crate::path::ObjectPath;
 use broker_core::Now;
@@ -35,7 +35,7 @@ fn step(job: &Job) -> Operation {
         | Operation::ObserveComposite { .. }
         | Operation::CancelObserveComposite { .. }
         | Operation::Deregister
-        | Operation::Firmware { .. } => operation.clone(),
+        | Operation::Firmware(_) => operation.clone(),
     }
 }
 
@@ -68,9 +68,18 @@ impl Lwm2mServer {
         command: Command,
         out: &mut Actions,
     ) {
-        if matches!(command.operation, Operation::Firmware { .. }) {
-            return self.start_firmware(now, slot, origin, &command, out);
+        if let Operation::Firmware(order) = &command.operation {
+            return match order {
+                FirmwareOrder::Load { .. } => self.start_firmware(now, slot, origin, &command, out),
+                FirmwareOrder::Cancel => self.cancel_firmware(now, slot, origin, command, out),
+            };
         }
+        let id = self.insert_job(slot, origin, command);
+        self.begin_job(now, id, out);
+    }
+
+    /// Puts a job among those of its device.
+    pub(super) fn insert_job(&mut self, slot: u32, origin: Origin, command: Command) -> u32 {
         let token = self.observation_of(slot, &command);
         let job = Job {
             device: slot,
@@ -86,6 +95,11 @@ impl Lwm2mServer {
         if let Some(device) = self.devices.get_mut(slot) {
             device.jobs.push(id);
         }
+        id
+    }
+
+    /// Begins a job, or ends it at once where that can be said.
+    pub(super) fn begin_job(&mut self, now: Now, id: u32, out: &mut Actions) {
         if let Some(answer) = self.cannot_begin(id) {
             return self.finish_job(now, id, answer, out);
         }
@@ -127,7 +141,7 @@ impl Lwm2mServer {
             | Operation::WriteComposite { .. }
             | Operation::ObserveComposite { .. }
             | Operation::CancelObserveComposite { .. }
-            | Operation::Firmware { .. }
+            | Operation::Firmware(_)
             | Operation::Deregister => None,
         }
     }
@@ -239,7 +253,7 @@ impl Lwm2mServer {
             | Operation::ObserveComposite { .. }
             | Operation::CancelObserveComposite { .. }
             | Operation::Deregister
-            | Operation::Firmware { .. } => 0,
+            | Operation::Firmware(_) => 0,
         };
         let Some(split) = &mut job.split else { return false };
         split.at += 1;
@@ -272,19 +286,26 @@ impl Lwm2mServer {
     }
 
     /// Takes a job out of its device's list.
-    fn take_job(&mut self, id: u32) -> Option<Job> {
+    pub(super) fn take_job(&mut self, id: u32) -> Option<Job> {
         let job = self.jobs.remove(id)?;
         if let Some(device) = self.devices.get_mut(job.device) {
             device.jobs.retain(|other| *other != id);
+            if let Some(firmware) = &mut device.firmware {
+                firmware.cancelling = firmware.cancelling.filter(|other| *other != id);
+            }
         }
         Some(job)
     }
 
     /// Ends a job with its answer.
     pub(super) fn finish_job(&mut self, now: Now, id: u32, answer: Answer, out: &mut Actions) {
+        let cancels = self.jobs.get(id).and_then(|job| self.devices.get(job.device)).is_some_and(|device| {
+            device.firmware.as_ref().is_some_and(|firmware| firmware.cancelling == Some(id))
+        });
         let Some(job) = self.take_job(id) else { return };
         let slot = job.device;
         let answer = Answer { composite: job.command.operation.is_composite(), ..answer };
+        let answer = if cancels { self.on_cancel_answer(now, slot, answer, out) } else { answer };
         self.after_observe(now, &job, out);
         match job.origin {
             Origin::Queued { packet_id, cost } => {
@@ -300,6 +321,9 @@ impl Lwm2mServer {
             Origin::Firmware => self.on_firmware_answer(now, slot, &job.command.operation, &answer, out),
         }
         self.issue_observation(now, slot, out);
+        if cancels || job.origin == Origin::Observation {
+            self.drive_firmware(now, slot, out);
+        }
     }
 
     /// A request came to its end without an answer.
@@ -325,7 +349,7 @@ impl Lwm2mServer {
             }
             Failure::Reset => (Code::new(5, 2), "the device rejected the request (RST)", Some("coap_reset")),
             Failure::TooLarge => {
-                (Code::REQUEST_ENTITY_TOO_LARGE, "the answer is larger than lwm2m.body_bytes_max", None)
+                (Code::REQUEST_ENTITY_TOO_LARGE, "the answer is larger than lwm2m.max_body_size", None)
             }
             Failure::Changed => {
                 (Code::INTERNAL_SERVER_ERROR, "the value changed while its blocks were fetched", None)
@@ -457,6 +481,6 @@ fn may_split(operation: &Operation) -> bool {
         | Operation::ObserveComposite { .. }
         | Operation::CancelObserveComposite { .. }
         | Operation::Deregister
-        | Operation::Firmware { .. } => false,
+        | Operation::Firmware(_) => false,
     }
 }

@@ -47,8 +47,7 @@ impl Lwm2mServer {
                 self.fall_asleep(now, slot, out);
             } else {
                 // The job's end tells whether it still listens.
-                let window = std::time::Duration::from_millis(self.config.awake_window_ms);
-                device.awake_until = now.instant + window;
+                device.awake_until = now.instant + self.config.awake_window(&device.registration.endpoint);
             }
         }
         self.arm(slot);

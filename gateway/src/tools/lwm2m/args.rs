@@ -169,7 +169,11 @@ pub(crate) struct FwArgs {
     /// The device's endpoint name
     pub(super) endpoint: String,
     /// Name of an image in the gateway's lwm2m.firmware_dir, or a coap:// or coaps:// address
-    pub(super) image: String,
+    #[arg(required_unless_present = "cancel")]
+    pub(super) image: Option<String>,
+    /// Stop the update that runs
+    #[arg(long, conflicts_with_all = ["image", "no_update"])]
+    pub(super) cancel: bool,
     /// Download only: the update itself is not run
     #[arg(long)]
     pub(super) no_update: bool,

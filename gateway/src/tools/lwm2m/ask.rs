@@ -135,23 +135,26 @@ impl Asker {
 
     /// The answer, when it says that the command was done.
     pub(super) fn check(&self, answer: Json) -> Result<Json, ToolError> {
-        match answer.get("msgType").and_then(Json::as_str) {
-            Some("coap_timeout") => return Err(self.refused("5.04", "gateway_timeout", None)),
-            Some("coap_reset") => return Err(self.refused("5.02", "bad_gateway", None)),
+        let kind = answer.get("msgType").and_then(Json::as_str).unwrap_or_default();
+        match Some(kind) {
+            Some("coap_timeout") => return Err(self.refused("", "5.04", "gateway_timeout", None)),
+            Some("coap_reset") => return Err(self.refused("", "5.02", "bad_gateway", None)),
             Some(_) | None => {}
         }
         let data = answer.get("data").cloned().unwrap_or_else(|| json!({}));
         let text = |key: &str| data.get(key).and_then(Json::as_str);
         match text("code") {
             Some(code) if code.starts_with("2.") => Ok(answer),
-            Some(code) => Err(self.refused(code, text("codeMsg").unwrap_or("unknown"), text("reason"))),
+            Some(code) => Err(self.refused(kind, code, text("codeMsg").unwrap_or("unknown"), text("reason"))),
             None => Err(ToolError::new(Exit::Failure, format!("an answer without a code: {answer}"), "")),
         }
     }
 
-    fn refused(&self, code: &str, name: &str, reason: Option<&str>) -> ToolError {
+    fn refused(&self, kind: &str, code: &str, name: &str, reason: Option<&str>) -> ToolError {
         let (exit, advice) = match code {
             "4.01" | "4.03" => (Exit::Denied, "the device's access rules (object 2)"),
+            // Its reason tells what was not found: an image, an update.
+            "4.04" if kind == "firmware" => (Exit::Failure, ""),
             "4.04" => {
                 (Exit::Failure, "`turnstone lwm2m ls` for devices, `discover` for what one of them has")
             }

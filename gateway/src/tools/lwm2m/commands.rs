@@ -241,14 +241,17 @@ pub(super) fn observe(arguments: ObserveArgs) -> Outcome {
 }
 
 pub(super) fn firmware(arguments: FwArgs) -> Outcome {
-    let key = if arguments.image.contains("://") { "uri" } else { "file" };
-    let mut data = json!({});
-    if let Some(fields) = data.as_object_mut() {
-        fields.insert(key.to_owned(), Json::from(arguments.image.as_str()));
-        if arguments.no_update {
-            fields.insert("update".to_owned(), Json::Bool(false));
+    let data = match &arguments.image {
+        None => json!({"cancel": true}),
+        Some(image) => {
+            let key = if image.contains("://") { "uri" } else { "file" };
+            let mut data = json!({key: image});
+            if let (Some(fields), true) = (data.as_object_mut(), arguments.no_update) {
+                fields.insert("update".to_owned(), Json::Bool(false));
+            }
+            data
         }
-    }
+    };
     let wait = seconds(Some(arguments.wait))?.unwrap_or_default();
     let mut asker = Asker::connect(&arguments.common, &arguments.endpoint)?;
     asker.send("firmware", data, None, QoS::AtLeastOnce)?;
@@ -272,6 +275,10 @@ pub(super) fn firmware(arguments: FwArgs) -> Outcome {
     }
     let answer = answer?;
     asker.close();
-    let what = if arguments.no_update { "downloaded" } else { "updated" };
+    let what = match (arguments.cancel, arguments.no_update) {
+        (true, _) => "does not go on with its update",
+        (false, true) => "downloaded",
+        (false, false) => "updated",
+    };
     done(&arguments.common, &answer, &format!("{} {what}", arguments.endpoint))
 }

@@ -9,7 +9,18 @@ pub(super) fn resolve(catalog: &Catalog, text: &str) -> Result<ObjectPath, ToolE
     let inner = text.strip_prefix('/').unwrap_or(text);
     let inner = inner.strip_suffix('/').unwrap_or(inner);
     let mut path = ObjectPath::ROOT;
-    for (level, segment) in inner.split('/').map(str::trim).enumerate() {
+    let mut rest = Some(inner);
+    // Each level takes a segment, so it ends.
+    for level in 0.. {
+        let Some(here) = rest else { break };
+        let (segment, after) = match here.split_once('/') {
+            // A resource's name may have a slash in it: On/Off.
+            Some(_) if level == 2 && named(catalog, path, here).is_some() => (here, None),
+            Some((segment, after)) => (segment, Some(after)),
+            None => (here, None),
+        };
+        rest = after;
+        let segment = segment.trim();
         let id = match level {
             0 => object_id(catalog, text, segment)?,
             2 => resource_id(catalog, text, path, segment)?,
@@ -28,7 +39,8 @@ pub(super) fn resolve_below(
     base: ObjectPath,
     text: &str,
 ) -> Result<ObjectPath, ToolError> {
-    let (resource, index) = match text.split_once('/') {
+    let (resource, index) = match text.rsplit_once('/') {
+        Some(_) if named(catalog, base, text).is_some() => (text, None),
         Some((resource, index)) => (resource, Some(number(text, index)?)),
         None => (text, None),
     };
@@ -64,13 +76,19 @@ fn resource_id(catalog: &Catalog, text: &str, base: ObjectPath, segment: &str) -
         return Ok(id);
     }
     let object = base.object_id().and_then(|id| catalog.object(id, None));
-    match object.and_then(|object| object.resource_by_name(segment)) {
-        Some(resource) => Ok(resource.id()),
+    match named(catalog, base, segment) {
+        Some(id) => Ok(id),
         None => Err(ToolError::usage(
             format!("{text}: no resource of {base} is called \"{segment}\""),
             object.map_or_else(|| "its number".to_owned(), |object| nearest_resource(segment, object)),
         )),
     }
+}
+
+/// The resource of this name below an instance.
+fn named(catalog: &Catalog, base: ObjectPath, name: &str) -> Option<u16> {
+    let object = catalog.object(base.object_id()?, None)?;
+    object.resource_by_name(name).map(|resource| resource.id())
 }
 
 fn nearest_resource(name: &str, object: ObjectInfo<'_>) -> String {
@@ -117,6 +135,7 @@ mod tests {
             resolve(&catalog, "Temperature/0/Sensor Value").expect("a path").to_string(),
             "/3303/0/5700"
         );
+        assert_eq!(resolve(&catalog, "Light Control/0/On/Off").expect("a path").to_string(), "/3311/0/5850");
         assert_eq!(resolve(&catalog, "/65000/1/2/3").expect("a path").to_string(), "/65000/1/2/3");
         let base = ObjectPath::parse("/3/0").expect("a path");
         let below = |text| resolve_below(&catalog, base, text).expect(text).to_string();

@@ -536,7 +536,7 @@ fn every_outcome_in_both_forms() {
         let number = seen.number(CoapOption::Block2).unwrap_or(0) >> 4;
         Does::Answer(Reply { block2: Some(number << 4 | 8 | 6), ..Reply::content(0, vec![b'x'; 1_024]) })
     };
-    let text = "the answer is larger than lwm2m.body_bytes_max";
+    let text = "the answer is larger than lwm2m.max_body_size";
     let expected = error("Request Entity Too Large", "4.13", "request_entity_too_large", None, text);
     assert_eq!(both(endless, 0), expected);
 }

@@ -1,6 +1,6 @@
 //! Firmware updates: push by Block1 with loss, pull from our own side, reboots on both sides, every failure.
 use super::world::{Device, Does, Reply, Seen, World};
-use crate::server::{Config, Images};
+use crate::server::{Config, ImageFault, Images};
 use bytes::Bytes;
 use coap_lite::{CoapOption, MessageType, Packet, RequestType};
 use std::net::SocketAddr;
@@ -11,8 +11,12 @@ pub(super) const COMMAND: &str = r#"{"reqID":29,"msgType":"firmware","data":{"fi
 struct OneImage(Bytes);
 
 impl Images for OneImage {
-    fn open(&self, name: &str) -> Result<Bytes, String> {
-        if name == "meter-2.1.bin" { Ok(self.0.clone()) } else { Err(format!("{name}: no such file")) }
+    fn open(&self, name: &str) -> Result<Bytes, ImageFault> {
+        match name {
+            "meter-2.1.bin" => Ok(self.0.clone()),
+            "large.bin" => Err(ImageFault::TooLarge("too large".into())),
+            _ => Err(ImageFault::Missing(format!("{name}: no such file"))), // any other name
+        }
     }
 }
 
@@ -32,6 +36,15 @@ pub(super) struct Meter {
     /// Drops every so manieth block.
     loses: usize,
     seen: usize,
+    /// Protocols that it fetches over; none: not said.
+    protocols: &'static [u8],
+    /// Tells when its state or result changes, under these tokens.
+    tells: bool,
+    tokens: Vec<(String, Vec<u8>)>,
+    sequence: u32,
+    /// Times that it was asked for all of it.
+    asked: usize,
+    cancelled: bool,
 }
 
 impl Meter {
@@ -46,11 +59,27 @@ impl Meter {
     }
 
     fn object(&self) -> Reply {
-        let text = format!(
-            r#"[{{"bn":"/5/0/","n":"3","v":{}}},{{"n":"5","v":{}}},{{"n":"8/0","v":0}},{{"n":"9","v":{}}}]"#,
+        let mut text = format!(
+            r#"[{{"bn":"/5/0/","n":"3","v":{}}},{{"n":"5","v":{}}},{{"n":"9","v":{}}}"#,
             self.state, self.result, self.delivery
         );
-        Reply::content(110, text)
+        for (n, protocol) in self.protocols.iter().enumerate() {
+            text += &format!(r#",{{"n":"8/{n}","v":{protocol}}}"#);
+        }
+        Reply::content(110, text + "]")
+    }
+
+    /// Tells its observers what has changed.
+    fn tell(&mut self, world: &mut World, device: &mut Device) {
+        for (path, token) in self.tokens.clone() {
+            self.sequence += 1;
+            let value = if path == "/5/0/3" { self.state } else { self.result };
+            let told = Reply::text(&value.to_string()).observed(self.sequence + 1); // newer than the first answer
+            for seen in device.notify(world, &token, &told) {
+                let does = self.on(&seen);
+                device.do_with(world, &seen, does);
+            }
+        }
     }
 
     pub(super) fn on(&mut self, seen: &Seen) -> Does {
@@ -61,7 +90,22 @@ impl Meter {
         let line = seen.line();
         let path = line.split(' ').nth(1).unwrap().to_owned();
         Does::Answer(match (&*seen.code(), &*path) {
-            ("GET", "/5/0") => self.object(),
+            ("GET", "/5/0") => {
+                self.asked += 1;
+                self.object()
+            }
+            ("GET", "/5/0/3" | "/5/0/5") if self.tells => {
+                let value = if path == "/5/0/3" { self.state } else { self.result };
+                self.tokens.retain(|(known, _)| *known != path);
+                self.tokens.push((path, seen.packet.get_token().to_vec()));
+                Reply::text(&value.to_string()).observed(1)
+            }
+            ("POST", "/5/0/10") if self.state < 3 => {
+                self.cancelled = true;
+                (self.state, self.result) = (0, 10);
+                Reply::code(2, 4)
+            }
+            ("POST", "/5/0/10") => Reply::code(4, 5),
             ("PUT", "/5/0/1") => {
                 self.uri = seen.text();
                 (self.state, self.result) = (u8::from(!self.uri.is_empty()), 0);
@@ -83,6 +127,7 @@ impl Meter {
         let (number, more, size) = (block >> 4, block & 8 != 0, 16 << (block & 7));
         if number == 0 {
             self.package.clear();
+            self.result = 0;
         }
         let place = number as usize * size;
         if place > self.package.len() {
@@ -232,6 +277,14 @@ fn what_cannot_begin_is_answered_at_once() {
     let (mut world, mut device) = world_with(100);
     world.publish("lwm2m/m1/dn", r#"{"reqID":1,"msgType":"firmware","data":{"file":"other.bin"}}"#);
     assert!(world.on("lwm2m/m1/up/resp")[0].contains(r#""code":"4.04""#));
+    for (file, code) in [("large.bin", "4.13"), ("../large.bin", "4.00"), (".hidden", "4.00"), ("", "4.00")] {
+        let command = format!(r#"{{"reqID":1,"msgType":"firmware","data":{{"file":"{file}"}}}}"#);
+        world.publish("lwm2m/m1/dn", &command);
+        let answers = world.on("lwm2m/m1/up/resp");
+        assert!(answers.len() == 1 && answers[0].contains(&format!(r#""code":"{code}""#)), "{answers:?}");
+    }
+    world.publish("lwm2m/m1/dn", CANCEL);
+    assert!(world.on("lwm2m/m1/up/resp")[0].contains("no firmware update of this device runs"));
     let mut meter = Meter::pushed();
     world.publish("lwm2m/m1/dn", COMMAND);
     world.publish("lwm2m/m1/dn", COMMAND);
@@ -297,8 +350,12 @@ fn a_device_that_only_fetches_gets_a_uri_of_ours_and_its_blocks() {
     world.publish("lwm2m/m1/dn", COMMAND);
     run(&mut world, &mut device, &mut meter, 20, |meter| meter.uri.starts_with("coap://"));
     let uri = meter.uri.clone();
-    let mut stranger = Device::new(666);
+    let mut stranger = Device::new(56830);
+    stranger.at.remote.set_ip([192, 0, 2, 66].into());
     assert_eq!(fetch(&mut world, &mut stranger, &uri), Err("4.04".into()), "only its own device");
+    let mut other_socket = Device::new(40_000);
+    let body = fetch(&mut world, &mut other_socket, &uri).unwrap();
+    assert!(body == image(1 << 20), "from any port of the device");
     let body = fetch(&mut world, &mut device, &uri).unwrap();
     assert!(body == image(1 << 20));
     meter.state = 2;
@@ -313,7 +370,7 @@ fn a_device_that_only_fetches_gets_a_uri_of_ours_and_its_blocks() {
 #[test]
 fn a_foreign_uri_is_handed_on_as_it_is_and_only_downloading_is_possible_too() {
     let (mut world, mut device) = world_with(100);
-    let mut meter = Meter::pushed();
+    let mut meter = Meter { protocols: &[0, 1], ..Meter::pushed() };
     world.publish(
         "lwm2m/m1/command",
         r#"{"CmdID":5,"Command":"Firmware","Uri":"coaps://fw.example/x.bin","Update":false}"#,
@@ -341,4 +398,137 @@ fn a_notification_of_nothing_disturbs_no_update() {
     packet.set_token(vec![9, 9, 9]);
     world.datagram(device.at, &packet.to_bytes().unwrap());
     run(&mut world, &mut device, &mut meter, 60, |meter| meter.executed == 1);
+}
+
+#[test]
+fn a_uri_of_a_kind_that_the_device_does_not_know_is_not_handed_out() {
+    for (protocols, uri, reason) in [
+        (&[][..], "coaps://fw.example/x", "the device does not fetch over coaps; it knows coap"),
+        (&[0, 9], "HTTPS://fw.example/x", "the device does not fetch over https; it knows coap, 9"),
+    ] {
+        let (mut world, mut device) = world_with(100);
+        let mut meter = Meter { protocols, ..Meter::pushed() };
+        world.publish(
+            "lwm2m/m1/dn",
+            &format!(r#"{{"reqID":3,"msgType":"firmware","data":{{"uri":"{uri}"}}}}"#),
+        );
+        run(&mut world, &mut device, &mut meter, 5, |_| true);
+        let answers = world.on("lwm2m/m1/up/resp");
+        assert!(answers.len() == 1 && answers[0].contains(reason), "{answers:?}");
+        assert_eq!(meter.uri, "");
+    }
+}
+
+const CANCEL: &str = r#"{"reqID":30,"msgType":"firmware","data":{"cancel":true}}"#;
+
+#[test]
+fn a_device_that_tells_its_state_is_not_polled() {
+    let (mut world, mut device) = world_with(3_000);
+    let mut meter = Meter { tells: true, delivery: 0, ..Meter::default() };
+    world.publish("lwm2m/m1/dn", COMMAND);
+    run(&mut world, &mut device, &mut meter, 5, |meter| meter.uri.starts_with("coap://"));
+    assert_eq!(meter.tokens.len(), 2, "state and result are observed before the image is on its way");
+    // It downloads for half a minute, then says so.
+    let asked = meter.asked;
+    for _ in 0..30 {
+        world.pass(Duration::from_secs(1));
+        device.serve(&mut world, |seen| meter.on(seen));
+    }
+    assert!(meter.asked <= asked + 1, "{} looks", meter.asked - asked);
+    meter.state = 2;
+    meter.tell(&mut world, &mut device);
+    device.serve(&mut world, |seen| meter.on(seen));
+    assert_eq!(meter.executed, 1, "at once");
+    meter.tokens.clear();
+    reboot(&mut world, &mut device, &mut meter, 1);
+    assert_eq!(world.on("lwm2m/m1/up/resp").iter().filter(|answer| *answer == UPDATED).count(), 1);
+    let rejected = device.notify(&mut world, &meter.tokens[0].1.clone(), &Reply::text("0").observed(9));
+    assert_eq!(rejected.len(), 1, "nothing is observed after the end");
+}
+
+#[test]
+fn an_observer_of_ones_own_keeps_its_observation_when_the_update_is_over() {
+    let (mut world, mut device) = world_with(3_000);
+    let mut meter = Meter { tells: true, ..Meter::pushed() };
+    world.publish("lwm2m/m1/dn", r#"{"reqID":7,"msgType":"observe","data":{"path":"/5/0/3"}}"#);
+    device.serve(&mut world, |seen| meter.on(seen));
+    world.publish("lwm2m/m1/dn", COMMAND);
+    run(&mut world, &mut device, &mut meter, 60, |meter| meter.executed == 1);
+    meter.tokens.clear();
+    reboot(&mut world, &mut device, &mut meter, 1);
+    world.heard();
+    meter.state = 1;
+    let token = meter.tokens.iter().find(|(path, _)| path == "/5/0/3").unwrap().1.clone();
+    device.notify(&mut world, &token, &Reply::text("1").observed(7));
+    let told = world.on("lwm2m/m1/up/notify");
+    assert!(told.len() == 1 && told[0].contains(r#""reqID":7"#), "{told:?}");
+}
+
+#[test]
+fn a_command_cancels_an_update_while_its_image_is_on_the_way() {
+    for (links, by_execute) in [(r#"</>;ct=110,</5>;ver=1.1,</5/0>"#, true), (r#"</>;ct=110,</5/0>"#, false)]
+    {
+        let (mut world, mut device) = world_with(1 << 20);
+        device.register(&mut world, &["ep=m1", "lwm2m=1.1", "lt=86400"], links);
+        let mut meter = Meter::pushed();
+        world.publish("lwm2m/m1/dn", COMMAND);
+        let mut blocks = 0;
+        device.serve(&mut world, |seen| {
+            blocks += usize::from(seen.code() == "PUT");
+            if blocks > 20 { Does::Silence } else { meter.on(seen) }
+        });
+        world.heard();
+        world.publish("lwm2m/m1/dn", CANCEL);
+        run(&mut world, &mut device, &mut meter, 10, |meter| meter.state == 0);
+        let answers = world.on("lwm2m/m1/up/resp");
+        assert_eq!(
+            answers,
+            [
+                r#"{"reqID":29,"msgType":"firmware","data":{"reqPath":"/5/0","code":"5.00","codeMsg":"internal_server_error","state":0,"result":10,"reason":"cancelled by a command"}}"#,
+                r#"{"reqID":30,"msgType":"firmware","data":{"reqPath":"/5/0","code":"2.04","codeMsg":"changed","state":0,"result":10}}"#,
+            ]
+        );
+        assert_eq!(meter.cancelled, by_execute);
+        let before = meter.seen;
+        for _ in 0..100 {
+            world.pass(Duration::from_secs(1));
+            device.serve(&mut world, |seen| meter.on(seen));
+        }
+        assert_eq!(meter.seen, before, "nothing goes on");
+        world.publish("lwm2m/m1/dn", COMMAND);
+        run(&mut world, &mut device, &mut meter, 60, |meter| meter.executed == 1);
+    }
+}
+
+#[test]
+fn a_device_that_installs_already_refuses_to_cancel_and_goes_on() {
+    let (mut world, mut device) = world_with(100);
+    device.register(&mut world, &["ep=m1", "lwm2m=1.1", "lt=86400"], r#"</>;ct=110,</5>;ver=1.1,</5/0>"#);
+    let mut meter = Meter::pushed();
+    world.publish("lwm2m/m1/dn", COMMAND);
+    run(&mut world, &mut device, &mut meter, 60, |meter| meter.executed == 1);
+    world.heard();
+    world.publish("lwm2m/m1/dn", CANCEL);
+    run(&mut world, &mut device, &mut meter, 5, |_| true);
+    let answers = world.on("lwm2m/m1/up/resp");
+    assert!(answers.len() == 1 && answers[0].contains(r#""code":"4.05""#), "{answers:?}");
+    assert!(answers[0].contains("goes on with its update"), "{answers:?}");
+    reboot(&mut world, &mut device, &mut meter, 1);
+    assert_eq!(world.on("lwm2m/m1/up/resp").iter().filter(|answer| *answer == UPDATED).count(), 1);
+}
+
+#[test]
+fn a_device_that_is_fetching_finds_its_image_after_a_restart_of_ours() {
+    let (mut before, mut device) = world_with(5_000);
+    let mut meter = Meter { delivery: 0, ..Meter::default() };
+    before.publish("lwm2m/m1/dn", COMMAND);
+    run(&mut before, &mut device, &mut meter, 20, |meter| meter.uri.starts_with("coap://"));
+    let listeners = vec![SocketAddr::from(([192, 0, 2, 1], 5683))];
+    let mut world = before.restarted(Config { listeners, ..Config::default() });
+    world.server.set_images(Box::new(OneImage(image(5_000))));
+    for _ in 0..5 {
+        world.pass(Duration::from_secs(1));
+        device.serve(&mut world, |seen| meter.on(seen));
+    }
+    assert_eq!(fetch(&mut world, &mut device, &meter.uri.clone()), Ok(image(5_000).to_vec()));
 }

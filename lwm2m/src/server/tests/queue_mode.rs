@@ -1,6 +1,6 @@
 //! Queue mode: commands wait for a sleeper and reach it one at a time, or their time ends.
 use super::world::{Device, Does, Reply, World};
-use crate::server::Config;
+use crate::server::{AwakeWindows, Config};
 use std::time::Duration;
 
 const A: &str = "lwm2m/m1/command";
@@ -97,6 +97,34 @@ fn any_message_keeps_the_device_awake_for_another_window() {
     assert!(!world.on("lwm2m/m1/event").iter().any(|event| event.contains("asleep")));
     world.pass(Duration::from_secs(4));
     assert!(world.on("lwm2m/m1/event").iter().any(|event| event.contains("asleep")));
+}
+
+#[test]
+fn a_device_may_have_an_awake_window_of_its_own() {
+    let mut awake_windows = AwakeWindows::default();
+    awake_windows.add("m1", 5_000);
+    awake_windows.add("m*", 20_000);
+    let mut world = World::with(Config { awake_windows, ..Config::default() });
+    for (number, name) in [(1, "m1"), (2, "m2"), (3, "x1")] {
+        let ep = format!("ep={name}");
+        Device::new(56830 + number).register(&mut world, &[&ep, "lwm2m=1.1", "Q"], "</3/0>");
+    }
+    let mut asleep = Vec::new();
+    for second in 1..100 {
+        world.pass(Duration::from_secs(1));
+        let heard = world.heard();
+        let sleeps = heard.iter().filter(|heard| heard.payload.contains(r#""event":"asleep""#));
+        asleep.extend(sleeps.map(|heard| (heard.topic.clone(), second)));
+    }
+    let at = |name: &str| {
+        let topic = format!("lwm2m/{name}/event");
+        asleep.iter().find(|(heard, _)| *heard == topic).map(|(_, second)| *second)
+    };
+    // The wheel's tick is a second.
+    assert!(
+        matches!((at("m1"), at("m2"), at("x1")), (Some(5..=6), Some(20..=21), Some(93..=94))),
+        "{asleep:?}"
+    );
 }
 
 #[test]

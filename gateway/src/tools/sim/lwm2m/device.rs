@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use broker_core::time::Instant as Tick;
 use lwm2m::catalog::Catalog;
 use lwm2m::coap::{
-    self, CoapOption, Code, Endpoint, Event, IncomingRequest, IncomingResponse, Observe, Options, Output,
-    Request, Response, Source,
+    self, CoapOption, Code, Endpoint, Event, IncomingRequest, IncomingResponse, Options, Output, Request,
+    Response, Source,
 };
 use lwm2m::content::{self, ContentFormat, Context};
 use lwm2m::limits::ContentLimits;
@@ -21,6 +21,7 @@ use lwm2m::value::Value;
 use std::net::SocketAddr;
 
 use super::attributes::Attributes;
+use super::firmware::FirmwareHabits;
 use super::objects::{Definitions, Tree, path};
 use super::observe::Observations;
 use super::profile::{self, Profile};
@@ -31,7 +32,7 @@ use crate::tools::sim::swarm::{Device, Wire};
 use crate::tools::terminal::unix_ms;
 
 /// Largest body that a device takes: a firmware image.
-const BODY_BYTES_MAX: usize = 8 << 20;
+pub(super) const BODY_BYTES_MAX: usize = 8 << 20;
 /// Until the next Register after a failure; doubled up to the longest.
 const BACK_OFF: Duration = Duration::from_secs(2);
 const BACK_OFF_MAX: Duration = Duration::from_secs(120);
@@ -45,7 +46,7 @@ const REGISTER: u64 = 1;
 const UPDATE: u64 = 2;
 const DEREGISTER: u64 = 3;
 const SEND: u64 = 4;
-const PULL: u64 = 5;
+pub(super) const PULL: u64 = 5;
 
 /// What all devices did together.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +77,9 @@ pub(crate) struct Habits {
     pub(crate) version: String,
     pub(crate) gateway: SocketAddr,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) firmware: FirmwareHabits,
+    /// Bytes of a value in object 19, for large reads.
+    pub(crate) data_bytes: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,13 +94,13 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Lwm2mDevice {
     name: String,
-    number: u32,
-    habits: Habits,
+    pub(super) number: u32,
+    pub(super) habits: Habits,
     endpoint: Endpoint<SocketAddr>,
     output: Output<SocketAddr>,
     origin: Instant,
     rng: Rng,
-    tree: Tree,
+    pub(super) tree: Tree,
     attributes: Attributes,
     observations: Observations,
     phase: Phase,
@@ -104,7 +108,7 @@ pub(crate) struct Lwm2mDevice {
     /// When Register or Update was sent.
     asked_at: Instant,
     /// A request of ours is open: the next one waits.
-    busy: bool,
+    pub(super) busy: bool,
     links_changed: bool,
     back_off: Duration,
     register_at: Option<Instant>,
@@ -128,7 +132,12 @@ impl Lwm2mDevice {
             amplification_guard: false,
             ..coap::Config::default()
         };
-        let tree = profile::objects(habits.profile, number, habits.lifetime_s, &mut rng);
+        let mut tree = profile::objects(habits.profile, number, habits.lifetime_s, &mut rng);
+        habits.firmware.describe(&mut tree);
+        if let Some(bytes) = habits.data_bytes {
+            let data: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
+            tree.set_one(19, 0, 0, 0, Value::Opaque(data.into()));
+        }
         Lwm2mDevice {
             name,
             number,
@@ -161,7 +170,7 @@ impl Lwm2mDevice {
         Tick::from_millis(u64::try_from(since).unwrap_or(u64::MAX))
     }
 
-    fn request(&mut self, now: Instant, request: Request, tag: u64) -> bool {
+    pub(super) fn request(&mut self, now: Instant, request: Request, tag: u64) -> bool {
         let tick = self.tick(now);
         let to = self.habits.gateway;
         self.endpoint.request(tick, to, request, tag, &mut self.output).is_ok()
@@ -339,10 +348,7 @@ impl Lwm2mDevice {
                 self.busy = false;
                 stats.sends += u64::from(good);
             }
-            PULL => {
-                self.busy = false;
-                self.set_firmware(if good { 2 } else { 0 }, if good { 0 } else { 7 });
-            }
+            PULL => self.on_pulled(good),
             _ => {} // no tag of ours
         }
     }
@@ -359,7 +365,7 @@ impl Lwm2mDevice {
                 self.register_again(now);
             }
             DEREGISTER => self.phase = Phase::Gone,
-            PULL => self.set_firmware(0, 4),
+            PULL => self.on_pull_failed(),
             _ => {} // SEND: the next one tells newer values
         }
     }
@@ -436,44 +442,6 @@ impl Lwm2mDevice {
         self.register_at = Some(now + REBOOT);
     }
 
-    fn set_firmware(&mut self, state: i64, result: i64) {
-        self.tree.set(5, 0, 3, Value::Integer(state));
-        self.tree.set(5, 0, 5, Value::Integer(result));
-    }
-
-    /// A package was written as a whole; an empty one starts over (1.0 §E.6).
-    fn on_package(&mut self) {
-        let empty = match self.tree.get(5, 0, 0) {
-            Some(Value::Opaque(bytes)) => bytes.is_empty() || &bytes[..] == b"\0",
-            Some(_) | None => true,
-        };
-        self.tree.clear(5, 0, 0);
-        self.set_firmware(if empty { 0 } else { 2 }, 0);
-    }
-
-    /// A package is to be fetched. Whatever host the address names, it is the gateway that is asked.
-    fn on_package_uri(&mut self, now: Instant) {
-        let uri = match self.tree.get(5, 0, 1) {
-            Some(Value::String(uri)) => uri.clone(),
-            Some(_) | None => String::new(),
-        };
-        if uri.is_empty() {
-            return self.set_firmware(0, 0);
-        }
-        let place = uri.strip_prefix("coap://").and_then(|rest| rest.split_once('/'));
-        let Some((_, place)) = place else { return self.set_firmware(0, 7) };
-        let request = Request {
-            body_bytes_max: BODY_BYTES_MAX,
-            observe: Observe::No,
-            ..Request::new(Code::GET, Options::new().with_path(place))
-        };
-        if self.request(now, request, PULL) {
-            self.set_firmware(1, 0);
-        } else {
-            self.set_firmware(0, 4);
-        }
-    }
-
     /// Tells observers what is new.
     fn notify(&mut self, now: Instant, stats: &mut Stats) {
         if self.phase != Phase::Registered || self.asleep {
@@ -540,8 +508,7 @@ impl Lwm2mDevice {
         }
         if is_due(self.firmware_at) {
             self.firmware_at = None;
-            self.set_firmware(0, 1);
-            self.tree.set(3, 0, 3, Value::String(format!("2.0+{}", self.number)));
+            self.on_installed();
             self.reboot(now);
         }
         if is_due(self.update_at) {

@@ -1,5 +1,7 @@
 //! A simulated device against a server that the test plays, on the same kind of endpoint, in virtual time.
 use super::*;
+use crate::tools::sim::lwm2m::firmware::Delivery;
+use lwm2m::coap::Observe;
 
 struct Bench {
     now: Instant,
@@ -23,6 +25,8 @@ impl Bench {
             version: "1.1".to_owned(),
             gateway: at,
             catalog: Arc::new(Catalog::core()),
+            firmware: FirmwareHabits { delivery: Delivery::Both, result: 1 },
+            data_bytes: None,
         };
         let now = Instant::now();
         let config = coap::Config { amplification_guard: false, ..coap::Config::default() };

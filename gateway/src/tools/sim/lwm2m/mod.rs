@@ -1,6 +1,7 @@
 //! `turnstone sim lwm2m`: simulated LwM2M devices over the CoAP endpoint that the gateway has too.
 mod attributes;
 mod device;
+mod firmware;
 mod objects;
 mod observe;
 mod profile;
@@ -14,6 +15,7 @@ use lwm2m::catalog::Catalog;
 use serde_json::json;
 
 use self::device::{Habits, Lwm2mDevice, Stats};
+use self::firmware::{Delivery, FirmwareHabits};
 use self::profile::Profile;
 use super::args::SwarmArgs;
 use super::rng::Rng;
@@ -46,6 +48,15 @@ pub(crate) struct SimLwm2mArgs {
     /// The LwM2M version that the devices claim
     #[arg(long, default_value = "1.1", value_parser = ["1.0", "1.1", "1.2"])]
     lwm2m: String,
+    /// How the devices take a firmware image
+    #[arg(long, default_value = "both")]
+    delivery: Delivery,
+    /// How installing it ends: the result in object 5, of which 1 is success
+    #[arg(long, default_value_t = 1, value_name = "RESULT")]
+    update_result: u8,
+    /// Give each device a value of so many bytes, /19/0/0/0
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(..=4_194_304))]
+    data: Option<u32>,
     /// Print help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
@@ -72,6 +83,8 @@ fn simulate(arguments: &SimLwm2mArgs) -> Outcome {
         version: arguments.lwm2m.clone(),
         gateway: plan.to,
         catalog: Arc::new(Catalog::core()),
+        firmware: FirmwareHabits { delivery: arguments.delivery, result: arguments.update_result },
+        data_bytes: arguments.data,
     };
     let devices: Vec<Lwm2mDevice> = (0..arguments.swarm.count)
         .map(|number| {

@@ -179,6 +179,11 @@ impl Desk<'_> {
         }
         let entries = self.decode(at, options, payload)?;
         self.check_writable(&entries, false)?;
+        // What is being installed can not be changed any more (registry, object 5 resource 3).
+        let image = |entry: &Entry| matches!(entry.path.ids(), [5, 0, 0 | 1]);
+        if self.tree.integer(5, 0, 3) == Some(3) && entries.iter().any(image) {
+            return Err(Code::METHOD_NOT_ALLOWED);
+        }
         if replace && at.depth() < 4 {
             let old: Vec<u16> = self.tree.resources(object, instance).map(|(id, _)| id).collect();
             let named = at.resource_id();

@@ -67,7 +67,7 @@ fn command(house: &mut House, id: u64, kind: u64) {
         ),
         4 => (
             "command",
-            format!(r#"{{"CmdID":{id},"Command":"Execute","BaseName":"/3/0/4","Arguments":"{id}"}}"#),
+            format!(r#"{{"CmdID":{id},"Command":"Execute","BaseName":"/3/0/4","Arguments":"0='{id}'"}}"#),
         ),
         5 => ("dn", format!(r#"{{"reqID":{id},"msgType":"discover","data":{{"path":"/3/0"}}}}"#)),
         6 => (
@@ -87,7 +87,7 @@ fn command(house: &mut House, id: u64, kind: u64) {
         10 => ("dn", format!(r#"{{"reqID":{id},"msgType":"observe","data":{{"path":"/3/0/9"}}}}"#)),
         _ => (
             "dn",
-            format!(r#"{{"reqID":{id},"msgType":"execute","data":{{"path":"/3/0/4","args":"{id}"}}}}"#),
+            format!(r#"{{"reqID":{id},"msgType":"execute","data":{{"path":"/3/0/4","args":"0='{id}'"}}}}"#),
         ),
     };
     house.world.publish(&format!("lwm2m/dev/{topic}"), &text);
@@ -166,7 +166,8 @@ fn run(profile: Profile, weather: Weather, seed: u64) {
             check_fair(&told, profile, id, *kind);
         }
         let text = format!("w{id}x");
-        let ran = house.radio.store.executed.iter().filter(|arguments| **arguments == id.to_string()).count();
+        let ran =
+            house.radio.store.executed.iter().filter(|arguments| **arguments == format!("0='{id}'")).count();
         match kind {
             2 | 3 if told.succeeded(id) => {
                 assert!(

@@ -9,66 +9,34 @@
 //! ```
 //! After anything that interrupts (a reboot, an answer that did not come, a restart of ours) the device's state and
 //! result say how it goes on; `decide` is that table. The command leaves the device's queue as soon as it is in the
-//! memo, so that other commands go on meanwhile.
+//! memo, so that other commands go on meanwhile. State and result are observed; they are asked for only where the
+//! device does not tell.
+//!
+//! | file | what |
+//! |---|---|
+//! | `images.rs` | images in use |
+//! | `load.rs` | the image on its way |
+//! | `watch.rs` | the device's own word on how it goes, and cancelling |
+mod images;
+mod load;
+mod watch;
+
+use super::Lwm2mServer;
 use super::job::Origin;
-use super::{Config, Lwm2mServer};
-use crate::coap::{Code, IncomingRequest, Options, Response};
-use crate::command::{Answer, Asker, Command, Content, FirmwareSource, Item, Operation, WriteMode};
-use crate::content::Entry;
+use crate::coap::Code;
+use crate::command::{Answer, Asker, Command, Content, FirmwareOrder, FirmwareSource, Item, Operation};
 use crate::limits::{FIRMWARE_DEADLINE_MS, FIRMWARE_POLL_MS, FIRMWARE_RETRY_MS, FIRMWARE_TRIES_MAX};
 use crate::path::ObjectPath;
 use crate::registration::Location;
 use crate::value::Value;
-use broker_core::frontend::{Actions, Address};
+use broker_core::frontend::Actions;
 use broker_core::{Instant, Now};
-use bytes::Bytes;
-use coap_lite::CoapOption;
 use serde_json::json;
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// Where images come from. The driver reads files.
-pub trait Images: Send {
-    /// The whole image of this plain file name.
-    ///
-    /// # Errors
-    /// Why there is none, for people.
-    fn open(&self, name: &str) -> Result<Bytes, String>;
-}
-
-/// Images in use, each held once.
-#[derive(Default)]
-pub(super) struct Store {
-    source: Option<Box<dyn Images>>,
-    open: HashMap<Box<str>, (Bytes, usize)>,
-}
-
-impl Store {
-    fn acquire(&mut self, name: &str) -> Result<Bytes, String> {
-        if let Some((image, users)) = self.open.get_mut(name) {
-            *users += 1;
-            return Ok(image.clone());
-        }
-        let source = self.source.as_ref().ok_or("lwm2m.firmware_dir is not set")?;
-        let image = source.open(name)?;
-        self.open.insert(name.into(), (image.clone(), 1));
-        Ok(image)
-    }
-
-    fn get(&self, name: &str) -> Option<Bytes> {
-        self.open.get(name).map(|(image, _)| image.clone())
-    }
-
-    fn release(&mut self, name: &str) {
-        if let Some((_, users)) = self.open.get_mut(name) {
-            *users -= 1;
-            if *users == 0 {
-                self.open.remove(name);
-            }
-        }
-    }
-}
+pub(in crate::server) use images::Store;
+pub use images::{ImageFault, Images};
+use load::reset;
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +92,27 @@ pub(crate) struct Firmware {
     seen: (u8, u8),
     /// The image is held in the store.
     held: bool,
+    /// State and result are observed, or that was tried.
+    watched: bool,
+    /// The device takes its image in no other way than by being sent it.
+    push_only: bool,
+    /// The job that tells the device to stop.
+    pub(crate) cancelling: Option<u32>,
 }
 
 impl Firmware {
     pub(crate) fn restored(saved: SavedFirmware, now: Now) -> Firmware {
-        Firmware { saved, next_at: now.instant, tries: 0, percent: None, seen: (0, 0), held: false }
+        Firmware {
+            saved,
+            next_at: now.instant,
+            tries: 0,
+            percent: None,
+            seen: (0, 0),
+            held: false,
+            watched: false,
+            push_only: false,
+            cancelling: None,
+        }
     }
 }
 
@@ -192,7 +176,7 @@ fn number(items: &[Item], id: u16) -> Option<i64> {
 impl Lwm2mServer {
     /// Where firmware images come from.
     pub fn set_images(&mut self, images: Box<dyn Images>) {
-        self.images.source = Some(images);
+        self.images.set_source(images);
     }
 
     /// Takes a firmware command over from the device's queue. `Err`: its answer.
@@ -203,7 +187,9 @@ impl Lwm2mServer {
         command: &Command,
         out: &mut Actions,
     ) -> Result<(), Box<Answer>> {
-        let Operation::Firmware { source, update } = &command.operation else { return Ok(()) };
+        let Operation::Firmware(FirmwareOrder::Load { source, update }) = &command.operation else {
+            return Ok(());
+        };
         let asker = command.asker.clone();
         if self.devices.get(slot).is_none_or(|device| device.firmware.is_some()) {
             return Err(Box::new(Answer::failed(
@@ -213,9 +199,10 @@ impl Lwm2mServer {
             )));
         }
         if let FirmwareSource::File(name) = source
-            && let Err(reason) = self.images.acquire(name)
+            && let Err(fault) = self.images.acquire(name)
         {
-            return Err(Box::new(Answer::failed(asker, Code::NOT_FOUND, reason)));
+            let (code, reason) = fault.answer();
+            return Err(Box::new(Answer::failed(asker, code, reason)));
         }
         let token = Location::from_random(self.coap.random());
         let saved = SavedFirmware {
@@ -237,8 +224,8 @@ impl Lwm2mServer {
     pub(super) fn drive_firmware(&mut self, now: Now, slot: u32, out: &mut Actions) {
         let Some(device) = self.devices.get(slot).filter(|device| device.is_ready()) else { return };
         let Some(firmware) = &device.firmware else { return };
-        let busy = |id: &u32| self.jobs.get(*id).is_some_and(|job| job.origin == Origin::Firmware);
-        if device.jobs.iter().any(busy) || firmware.next_at > now.instant {
+        let waits = firmware.cancelling.is_some() || firmware.next_at > now.instant;
+        if waits || self.is_busy_for_firmware(slot) {
             return;
         }
         if firmware.saved.deadline_unix_ms <= now.unix_ms {
@@ -314,13 +301,18 @@ impl Lwm2mServer {
             return self.end_firmware(now, slot, Code::INTERNAL_SERVER_ERROR, Some(reason), out);
         };
         firmware.seen = (state, result);
+        firmware.push_only = number(items, 9) == Some(1);
+        let (stage, push_only, update) = (firmware.saved.stage, firmware.push_only, firmware.saved.update);
         let by_itself = number(items, 14) == Some(1); // 1.2: it installs without being told
-        let stage = firmware.saved.stage;
-        match decide(stage, firmware.saved.update, by_itself, state, result) {
+        if self.watch_firmware(now, slot, out) {
+            return; // looked at again when the device has answered
+        }
+        if stage == Stage::Loading {
+            self.admit_fetcher(slot);
+        }
+        match decide(stage, update, by_itself, state, result) {
             Next::Reset => {
-                let entries = vec![Entry::new(resource(1), Value::String(String::new()))];
-                let reset = Operation::Write { path: resource(1), mode: WriteMode::Replace, entries };
-                self.again(now, slot, Some(reset), out);
+                self.again(now, slot, Some(reset(push_only)), out);
             }
             Next::Load => match self.loading(slot, items) {
                 Ok(load) => {
@@ -367,11 +359,12 @@ impl Lwm2mServer {
 
     /// Does a step, or looks again later. Steps that have to be done over and over end the update.
     fn again(&mut self, now: Now, slot: u32, step: Option<Operation>, out: &mut Actions) {
+        let poll = self.firmware_poll_ms(slot);
         let Some(firmware) = self.devices.get_mut(slot).and_then(|device| device.firmware.as_mut()) else {
             return;
         };
         let Some(step) = step else {
-            firmware.next_at = now.instant + Duration::from_millis(FIRMWARE_POLL_MS);
+            firmware.next_at = now.instant + Duration::from_millis(poll);
             return self.arm(slot);
         };
         firmware.tries += 1;
@@ -380,42 +373,6 @@ impl Lwm2mServer {
             return self.end_firmware(now, slot, Code::INTERNAL_SERVER_ERROR, Some(reason), out);
         }
         self.firmware_job(now, slot, step, out);
-    }
-
-    /// The request that brings the image: the image itself, or where the device finds it.
-    fn loading(&mut self, slot: u32, items: &[Item]) -> Result<Operation, String> {
-        let gone = || "the update is over".to_owned();
-        let device = self.devices.get(slot).ok_or_else(gone)?;
-        let saved = &device.firmware.as_ref().ok_or_else(gone)?.saved;
-        let name = match &saved.source {
-            FirmwareSource::Uri(uri) => return Ok(write_uri(uri)),
-            FirmwareSource::File(name) => name.clone(),
-        };
-        // Delivery: 0 pull only, 1 push only, 2 both; absent is push.
-        let pull_only = number(items, 9) == Some(0);
-        let uri = fetch_uri(&self.config, &device.address, saved.token);
-        let held = device.firmware.as_ref().is_some_and(|firmware| firmware.held);
-        if !held {
-            self.images.acquire(&name)?; // after a restart
-            if let Some(firmware) = self.devices.get_mut(slot).and_then(|device| device.firmware.as_mut()) {
-                firmware.held = true;
-            }
-        }
-        let image = self.images.get(&name).ok_or_else(gone)?;
-        if !pull_only {
-            let entries = vec![Entry::new(resource(0), Value::Opaque(image))];
-            return Ok(Operation::Write { path: resource(0), mode: WriteMode::Replace, entries });
-        }
-        let speaks_coap = items
-            .iter()
-            .filter(|item| resource(8).contains(item.entry.path))
-            .map(|item| item.entry.value.to_text())
-            .fold(None, |found: Option<bool>, protocol| Some(found == Some(true) || protocol == "0"));
-        if speaks_coap == Some(false) {
-            return Err("the device only fetches, and not over CoAP".into());
-        }
-        let uri = uri.ok_or("the device only fetches, and our address is not known: set lwm2m.bind to it")?;
-        Ok(write_uri(&uri))
     }
 
     /// Bytes of the image have arrived at the device.
@@ -437,37 +394,6 @@ impl Lwm2mServer {
         }
     }
 
-    /// GET /fw/<token>: a device fetches its image. Its blocks are cut by the CoAP layer.
-    pub(super) fn on_fetch(
-        &mut self,
-        now: Now,
-        token: &[u8],
-        request: &IncomingRequest<Address>,
-        out: &mut Actions,
-    ) {
-        let slot = self.devices.by_address(&request.peer).filter(|slot| {
-            let firmware = self.devices.get(*slot).and_then(|device| device.firmware.as_ref());
-            firmware.is_some_and(|firmware| firmware.saved.token.as_bytes() == token)
-        });
-        let image = slot.and_then(|slot| match &self.devices.get(slot)?.firmware.as_ref()?.saved.source {
-            FirmwareSource::File(name) => self.images.get(name),
-            FirmwareSource::Uri(_) => None,
-        });
-        let (Some(slot), Some(image)) = (slot, image) else {
-            return self.respond(now, request.id, Response::new(Code::NOT_FOUND));
-        };
-        let block = request.options.uint(CoapOption::Block2).unwrap_or(0);
-        let place = (block >> 4) as usize * (16 << (block & 7));
-        let total = image.len();
-        // The token changes with every update, so it names the representation too.
-        let options = Options::new()
-            .with(CoapOption::ETag, token.get(..8).unwrap_or(token))
-            .with_uint(CoapOption::ContentFormat, 42);
-        let response = Response::new(Code::CONTENT).with_options(options).with_payload(image);
-        self.respond(now, request.id, response);
-        self.tell_progress(now, slot, place, total, out);
-    }
-
     /// The answer, and the end.
     pub(super) fn end_firmware(
         &mut self,
@@ -483,6 +409,8 @@ impl Lwm2mServer {
         if let (FirmwareSource::File(name), true) = (&firmware.saved.source, firmware.held) {
             self.images.release(name);
         }
+        self.images.dismiss(firmware.saved.token);
+        self.unwatch_firmware(now, slot);
         self.keep(slot, out);
         let (state, result) = firmware.seen;
         let asker = firmware.saved.asker;
@@ -496,6 +424,7 @@ impl Lwm2mServer {
         let word = match (code, firmware.saved.update) {
             (Code::CHANGED, true) => "updated",
             (Code::CHANGED, false) => "downloaded",
+            _ if firmware.seen == (0, 10) => "cancelled",
             _ => "failed", // any error
         };
         self.publish_firmware_event(now, slot, &answer.asker, word, None, out);
@@ -524,21 +453,6 @@ impl Lwm2mServer {
             format!(r#"{{"event":"firmware","ep":{ep},"time":{time},"id":{id},"state":"{state}"{percent}}}"#);
         self.publish_event(slot, &event, out);
     }
-}
-
-fn write_uri(uri: &str) -> Operation {
-    let entries = vec![Entry::new(resource(1), Value::String(uri.to_owned()))];
-    Operation::Write { path: resource(1), mode: WriteMode::Replace, entries }
-}
-
-/// Where a device at this address finds its image: the very address that it talks to.
-fn fetch_uri(config: &Config, address: &Address, token: Location) -> Option<String> {
-    let bound = config.listeners.get(usize::from(address.listener.0)).copied();
-    let bound_ip = bound.map(|bound| bound.ip()).filter(|ip: &IpAddr| !ip.is_unspecified());
-    let ip = address.local.or(bound_ip)?;
-    let host = SocketAddr::new(ip.to_canonical(), bound?.port());
-    let token = std::str::from_utf8(token.as_bytes()).ok()?;
-    Some(format!("coap://{host}/fw/{token}"))
 }
 
 /// The device's result in words (registry, object 5 resource 5).
