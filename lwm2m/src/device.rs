@@ -8,6 +8,7 @@
 //!   (nothing) ◄──────────────────────── Connack ──────────────────────────── Ending
 //! ```
 use crate::coap::RequestId;
+use crate::few::Few;
 use crate::registration::{Location, Registration, SavedObservation};
 use crate::server::firmware::Firmware;
 use crate::server::formats::Learned;
@@ -110,11 +111,11 @@ pub(crate) struct Device {
     /// Queue mode: it listens until then.
     pub(crate) awake_until: Instant,
     pub(crate) timer: Timer,
-    pub(crate) observations: Vec<Observation>,
+    pub(crate) observations: Few<Observation>,
     /// A firmware update that runs.
     pub(crate) firmware: Option<Box<Firmware>>,
     /// What is being done with it now.
-    pub(crate) jobs: Vec<u32>,
+    pub(crate) jobs: Few<u32>,
     /// Commands that wait for it or are being run.
     pub(crate) waiting: u32,
 }

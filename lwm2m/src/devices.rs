@@ -11,7 +11,8 @@ use std::hash::BuildHasher;
 /// at one address there is at most one.
 #[derive(Debug)]
 pub(crate) struct Devices {
-    slots: Slab<Device>,
+    /// Boxed: a slab that grows copies its entries, and the old room stays resident for a while.
+    slots: Slab<Box<Device>>,
     /// Rises with each use of a slot, so that a stale link leads nowhere.
     generations: Vec<u16>,
     by_name: HashTable<u32>,
@@ -45,11 +46,11 @@ impl Devices {
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Device> {
-        self.slots.get(slot as usize)
+        self.slots.get(slot as usize).map(|device| &**device)
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Device> {
-        self.slots.get_mut(slot as usize)
+        self.slots.get_mut(slot as usize).map(|device| &mut **device)
     }
 
     /// The generation of a slot's present use.
@@ -81,7 +82,7 @@ impl Devices {
         if let Some(other) = self.by_address(&device.address) {
             self.unindex(Index::Address, other);
         }
-        let slot = self.slots.insert(device);
+        let slot = self.slots.insert(Box::new(device));
         if self.generations.len() <= slot {
             self.generations.resize(slot + 1, 0);
         }
@@ -99,7 +100,7 @@ impl Devices {
         if let Some(generation) = self.generations.get_mut(slot as usize) {
             *generation = generation.wrapping_add(1);
         }
-        Some(device)
+        Some(*device)
     }
 
     /// No message finds this device any more; its slot stays until the broker has let go of it.

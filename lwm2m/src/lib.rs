@@ -7,6 +7,8 @@ pub mod command;
 pub mod content;
 mod device;
 mod devices;
+mod few;
+mod json_text;
 pub mod limits;
 pub mod path;
 pub mod registration;

@@ -376,15 +376,17 @@ impl<P: PeerKey> Endpoint<P> {
 
     fn answer(&mut self, now: Instant, request: Unanswered, mut response: Response, out: &mut Output<P>) {
         let question = request.question;
-        let whole = response.payload.clone();
-        let (code, options) = (response.code, response.options.clone());
+        // Only an answer that is cut is kept whole.
+        let in_blocks = request.block2.is_some() || response.payload.len() > 16 << super::block::SZX_MAX;
+        let whole = (in_blocks && !request.method.is_safe_method())
+            .then(|| (response.code, response.options.clone(), response.payload.clone()));
         let block = self.cut_answer(&mut response, request.block2);
         if let Some(block1) = request.block1 {
             let last = Block { more: false, ..block1 };
             response.options.set_uint(CoapOption::Block1, last.encode());
         }
         if block.is_some_and(|block| block.more)
-            && !request.method.is_safe_method()
+            && let Some((code, options, whole)) = whole
             && let Some(peer) = self.peers.get(question.peer).map(|state| state.peer)
         {
             let key = BodyKey { peer, hash: request.body_hash };

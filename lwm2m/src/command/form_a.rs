@@ -2,8 +2,8 @@
 use super::answer::Answer;
 use super::envelope::{Asker, Fields};
 use super::members::{
-    accept, arguments, attribute, checked_attributes, create, deletable, executable, firmware, flag, mode,
-    path, paths, place, seconds, type_at,
+    Placed, accept, arguments, attribute, checked_attributes, create, deletable, executable, firmware, flag,
+    mode, path, paths, seconds, type_at,
 };
 use super::{AttributeChange, Command, Operation, TypeOf};
 use crate::coap::Code;
@@ -140,11 +140,11 @@ fn elements_below(base: ObjectPath, value: &Json, type_of: TypeOf<'_>) -> Result
     if elements.len() > ENTRIES_MAX {
         return Err(format!("Value.e has {} elements: at most {ENTRIES_MAX}", elements.len()));
     }
-    let mut entries = Vec::with_capacity(elements.len());
+    let mut placed = Placed::default();
     for (n, element) in elements.iter().enumerate() {
-        place(&mut entries, one(base, n, element, type_of)?);
+        placed.put(one(base, n, element, type_of)?);
     }
-    Ok(entries)
+    Ok(placed.into_entries())
 }
 
 fn one(base: ObjectPath, n: usize, element: &Json, type_of: TypeOf<'_>) -> Result<Entry, String> {

@@ -2,8 +2,8 @@
 use super::answer::Answer;
 use super::envelope::{Asker, Fields};
 use super::members::{
-    accept, arguments, attribute, checked_attributes, create, deletable, executable, firmware, flag, mode,
-    path, paths, place, seconds, type_at,
+    Placed, accept, arguments, attribute, checked_attributes, create, deletable, executable, firmware, flag,
+    mode, path, paths, seconds, type_at,
 };
 use super::{ATTRIBUTES, AttributeChange, Command, Operation, TypeOf};
 use crate::coap::Code;
@@ -195,7 +195,7 @@ impl Data<'_> {
         if items.len() > ENTRIES_MAX {
             return Err(format!("content has {} items: at most {ENTRIES_MAX}", items.len()));
         }
-        let mut entries: Vec<Entry> = Vec::with_capacity(items.len());
+        let mut placed = Placed::default();
         for (n, item) in items.iter().enumerate() {
             let item = item.as_object().ok_or_else(|| format!("content[{n}] is not an object"))?;
             let relative = match item.get("path") {
@@ -207,9 +207,9 @@ impl Data<'_> {
             if path.depth() < 3 {
                 return Err(format!("content[{n}].path {path} is no resource"));
             }
-            place(&mut entries, self.entry(&format!("content[{n}] "), path, item)?);
+            placed.put(self.entry(&format!("content[{n}] "), path, item)?);
         }
-        Ok(entries)
+        Ok(placed.into_entries())
     }
 
     fn entry(&self, at: &str, path: ObjectPath, item: &Map<String, Json>) -> Result<Entry, String> {

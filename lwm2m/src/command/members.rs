@@ -6,6 +6,7 @@ use crate::limits::{COMMAND_ATTRIBUTES_MAX, COMMAND_TTL_S_MAX, ENTRIES_MAX, EXEC
 use crate::path::ObjectPath;
 use crate::value::DataType;
 use serde_json::Value as Json;
+use std::collections::BTreeMap;
 
 /// A path of 1 to 4 segments in the member `name`.
 pub(super) fn path(name: &str, json: &Json) -> Result<ObjectPath, String> {
@@ -221,11 +222,28 @@ pub(super) fn type_at(path: ObjectPath, given: Option<DataType>, type_of: TypeOf
     type_of(path.ancestor(3)).or(given)
 }
 
-/// Adds a value; a later one of the same place replaces an earlier one, as EMQX does.
-pub(super) fn place(entries: &mut Vec<Entry>, entry: Entry) {
-    match entries.iter_mut().find(|earlier| earlier.path == entry.path) {
-        Some(earlier) => *earlier = entry,
-        None => entries.push(entry),
+/// Values in the order of their first mention. A later one of the same place replaces an earlier one, as EMQX does;
+/// it is found by its path and not by looking through all (hostile L27, L28).
+#[derive(Debug, Default)]
+pub(super) struct Placed {
+    entries: Vec<Entry>,
+    places: BTreeMap<ObjectPath, usize>,
+}
+
+impl Placed {
+    pub(super) fn put(&mut self, entry: Entry) {
+        let known = self.places.get(&entry.path).and_then(|place| self.entries.get_mut(*place));
+        match known {
+            Some(earlier) => *earlier = entry,
+            None => {
+                self.places.insert(entry.path, self.entries.len());
+                self.entries.push(entry);
+            }
+        }
+    }
+
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        self.entries
     }
 }
 

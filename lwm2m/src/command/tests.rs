@@ -924,3 +924,21 @@ fn execute_arguments_follow_their_grammar() {
         );
     }
 }
+
+#[test]
+fn of_many_values_the_last_one_of_each_place_holds_in_the_order_of_the_first() {
+    // As many as a command may have, the second half naming the places of the first half again.
+    let items: Vec<String> =
+        (0..4096).map(|n| format!(r#"{{"path":"{}","type":"Integer","value":{n}}}"#, n % 2048)).collect();
+    let text = format!(
+        r#"{{"reqID":7,"msgType":"write","data":{{"basePath":"/9999/0","content":[{}]}}}}"#,
+        items.join(",")
+    );
+    let command = read(Channel::Downlink, text.as_bytes(), &|_| None).expect("a command");
+    let Operation::Write { entries, .. } = command.operation else { panic!("a write") };
+    let values: Vec<(String, String)> =
+        entries.iter().map(|entry| (entry.path.to_string(), entry.value.to_text())).collect();
+    let expected: Vec<(String, String)> =
+        (0..2048).map(|n| (format!("/9999/0/{n}"), (n + 2048).to_string())).collect();
+    assert_eq!(values, expected);
+}

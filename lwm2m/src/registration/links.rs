@@ -6,7 +6,7 @@ use crate::limits::{CONTENT_FORMATS_MAX, ContentLimits, ROOT_BYTES_MAX};
 use crate::path::ObjectPath;
 
 /// What a device has, and how it is reached there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ObjectList {
     /// The alternate path without slash at its end; "" for none.
     pub root: Box<str>,
@@ -51,7 +51,7 @@ impl ObjectList {
         let mut elsewhere = false;
         for link in &read {
             match link.place(root) {
-                Ok(link::Target::Object(path)) => add(&mut links, path, link),
+                Ok(link::Target::Object(path)) => links.extend(listed(path, link)),
                 // Interpretation: objects below a path that no root link names are a list, though not one of ours
                 // can be reached by it (EMQX case07_register_alternate_path_01).
                 Ok(link::Target::Other) => elsewhere |= ends_in_a_number(link.target()),
@@ -59,6 +59,7 @@ impl ObjectList {
                 Err(_) => return Err(Refusal::BadRequest("a link is no object path")),
             }
         }
+        let links = each_once(links);
         if links.is_empty() && !elsewhere {
             return Err(Refusal::BadRequest("the object list is empty"));
         }
@@ -92,16 +93,38 @@ fn ends_in_a_number(target: &str) -> bool {
     !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Adds an object or instance. Security and OSCORE objects are never listed (1.1.1 Core §6.2.1); what lies below an
-/// instance is not an object of its own.
-fn add(links: &mut Vec<ObjectLink>, path: ObjectPath, link: &link::Link<'_>) {
+/// An object or instance as it is kept. Security and OSCORE objects are never listed (1.1.1 Core §6.2.1); what lies
+/// below an instance is not an object of its own.
+fn listed(path: ObjectPath, link: &link::Link<'_>) -> Option<ObjectLink> {
     let secret = matches!(path.object_id(), Some(0 | 21));
     if secret || path.depth() > 2 {
-        return;
+        return None;
     }
     let version = link.value("ver").and_then(|text| Version::parse(text.trim()));
-    match links.iter_mut().find(|known| known.path == path) {
-        Some(known) => known.version = known.version.or(version),
-        None => links.push(ObjectLink { path, version }),
+    Some(ObjectLink { path, version })
+}
+
+/// Of several links to one place the first one stays, with the first version that any of them names. Sorted, so that
+/// a list of a thousand costs ten thousand comparisons and not half a million.
+fn each_once(mut links: Vec<ObjectLink>) -> Vec<ObjectLink> {
+    let mut order: Vec<usize> = (0..links.len()).collect();
+    order.sort_by_key(|place| links.get(*place).map(|link| link.path)); // stable: the first one of each path first
+    let mut later: Vec<usize> = Vec::new();
+    let mut first: Option<usize> = None;
+    for place in order {
+        let Some(link) = links.get(place).copied() else { continue };
+        match first.and_then(|first| links.get_mut(first)).filter(|known| known.path == link.path) {
+            Some(known) => {
+                known.version = known.version.or(link.version);
+                later.push(place);
+            }
+            None => first = Some(place),
+        }
     }
+    if !later.is_empty() {
+        later.sort_unstable();
+        let mut place = 0..;
+        links.retain(|_| place.next().is_some_and(|place| later.binary_search(&place).is_err()));
+    }
+    links
 }

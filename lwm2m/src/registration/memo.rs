@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// First byte of every memo.
 const FORMAT: u8 = 1;
 
+/// Room for the memo of a device of which nothing is observed.
+const MEMO_USUAL_BYTES: usize = 192;
+
 /// Who hears of an observation, and under which id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SavedAsker {
@@ -59,22 +62,49 @@ pub struct Memo {
     pub firmware: Option<SavedFirmware>,
 }
 
-impl Memo {
-    /// The bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::default();
+/// The parts of a memo where they lie.
+pub(crate) struct MemoParts<'a, I> {
+    pub(crate) registration: &'a Registration,
+    pub(crate) location: Location,
+    pub(crate) address: &'a Address,
+    pub(crate) validated: bool,
+    pub(crate) learned: u32,
+    pub(crate) observations: I,
+    pub(crate) firmware: Option<&'a SavedFirmware>,
+}
+
+impl<'a, I: ExactSizeIterator<Item = &'a SavedObservation>> MemoParts<'a, I> {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let mut w = Writer(Vec::with_capacity(MEMO_USUAL_BYTES));
         w.u8(FORMAT);
         self.registration.write(&mut w);
         w.0.extend_from_slice(self.location.as_bytes());
-        write_address(&mut w, &self.address);
+        write_address(&mut w, self.address);
         w.u8(u8::from(self.validated));
         w.u32(self.learned);
-        w.list(&self.observations, |w, observation| observation.write(w));
+        w.u16(u16::try_from(self.observations.len()).unwrap_or(u16::MAX));
+        self.observations.take(usize::from(u16::MAX)).for_each(|observation| observation.write(&mut w));
         w.u8(u8::from(self.firmware.is_some()));
-        if let Some(firmware) = &self.firmware {
+        if let Some(firmware) = self.firmware {
             write_firmware(&mut w, firmware);
         }
         w.0
+    }
+}
+
+impl Memo {
+    /// The bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        MemoParts {
+            registration: &self.registration,
+            location: self.location,
+            address: &self.address,
+            validated: self.validated,
+            learned: self.learned,
+            observations: self.observations.iter(),
+            firmware: self.firmware.as_ref(),
+        }
+        .encode()
     }
 
     /// Reads them back; `None` when they are not what [`Memo::encode`] wrote. The name is the session's.
@@ -137,7 +167,7 @@ impl Registration {
             queue: r.bool()?,
             sms: r.optional()?.map(Box::from),
             extras: r.list(|r| Some((r.text()?.into(), r.text()?.into())))?.into(),
-            objects: ObjectList {
+            objects: Arc::new(ObjectList {
                 root: r.text()?.into(),
                 formats: r.list(Reader::u16)?.into(),
                 links: r
@@ -147,7 +177,7 @@ impl Registration {
                         Some(ObjectLink { path, version })
                     })?
                     .into(),
-            },
+            }),
         })
     }
 }

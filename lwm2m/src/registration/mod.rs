@@ -5,6 +5,7 @@
 //! | `endpoint.rs` | which endpoint names are acceptable |
 //! | `parameters.rs` | the query of Register and Update |
 //! | `links.rs` | the object list |
+//! | `lists.rs` | one copy of each list |
 //! | `memo.rs` | the registration as bytes |
 //!
 //! Sections: LwM2M 1.0 §5.3, 1.1.1 Core §6.2.1 and §6.2.2, Transport §6.4.3.
@@ -12,6 +13,7 @@
 mod bytes;
 mod endpoint;
 mod links;
+mod lists;
 mod memo;
 mod parameters;
 #[cfg(test)]
@@ -20,6 +22,8 @@ mod tests;
 
 pub use endpoint::{NameFault, check_endpoint_name};
 pub use links::ObjectList;
+pub(crate) use lists::SharedLists;
+pub(crate) use memo::MemoParts;
 pub use memo::{Memo, SavedAsker, SavedObservation};
 pub(crate) use parameters::default_lifetime;
 pub use parameters::{LifetimeRule, Parameters};
@@ -87,7 +91,7 @@ pub enum Lifetime {
 }
 
 /// An object or object instance of the list, with the version that the device gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectLink {
     /// One or two levels.
     pub path: ObjectPath,
@@ -116,8 +120,8 @@ pub struct Registration {
     pub sms: Option<Box<str>>,
     /// Parameters that LwM2M does not know, for the event. Secrets are not among them.
     pub extras: Box<[(Box<str>, Box<str>)]>,
-    /// Its objects.
-    pub objects: ObjectList,
+    /// Its objects; devices of a kind have one list together.
+    pub objects: Arc<ObjectList>,
 }
 
 impl Registration {
@@ -127,7 +131,7 @@ impl Registration {
     }
 
     /// Takes over what an Update says; what it does not name stays. Returns whether anything changed.
-    pub fn update(&mut self, parameters: Parameters, objects: Option<ObjectList>) -> bool {
+    pub fn update(&mut self, parameters: Parameters, objects: Option<Arc<ObjectList>>) -> bool {
         let before = self.clone();
         if let Some((lifetime, asked)) = parameters.lifetime {
             (self.lifetime, self.lifetime_asked) = (lifetime, asked);

@@ -259,7 +259,9 @@ fn full() -> Memo {
             queue: true,
             sms: Some("+331".into()),
             extras: vec![("foo".into(), "bar".into())].into(),
-            objects: list(r#"</lw>;rt="oma.lwm2m";ct="110 112",</lw/3>;ver=1.2,</lw/3303/65534>"#).unwrap(),
+            objects: list(r#"</lw>;rt="oma.lwm2m";ct="110 112",</lw/3>;ver=1.2,</lw/3303/65534>"#)
+                .unwrap()
+                .into(),
         },
         location: Location::from_random(77),
         address: Address {

@@ -4,52 +4,51 @@ use super::{Lwm2mServer, UpdateEvents};
 use crate::coap::Code;
 use crate::command::{Answer, Asker, Content, Item};
 use crate::device::{Device, EndReason};
+use crate::json_text::JsonText;
+use crate::path::ObjectPath;
 use crate::registration::Lifetime;
 use crate::value::Value;
 use broker_core::frontend::Actions;
 use broker_core::link::Notice;
 use broker_core::{Now, QoS};
-use serde_json::{Map, Value as Json, json, value::RawValue};
+use serde_json::{Value as Json, json, value::RawValue};
 
 /// EMQX's `data` of register and update: `lt` as asked for, `lwm2m` and `b` as sent, unknown parameters as further
-/// members.
-fn emqx_data(device: &Device) -> Map<String, Json> {
+/// members. Those have names that none of ours has: reading the query has seen to that.
+fn emqx_data(device: &Device) -> String {
     let registration = &device.registration;
-    let mut data = Map::new();
-    data.insert("ep".into(), Json::from(&*registration.endpoint));
-    data.insert("lt".into(), Json::from(registration.lifetime_asked));
-    let version = if registration.version_is_short {
-        registration.version.major.to_string()
+    let mut data =
+        JsonText::object().text("ep", &registration.endpoint).bare("lt", registration.lifetime_asked);
+    data = if registration.version_is_short {
+        data.text("lwm2m", &registration.version.major.to_string())
     } else {
-        registration.version.to_string()
+        data.text("lwm2m", &registration.version.to_string())
     };
-    data.insert("lwm2m".into(), Json::from(version));
     if let Some(binding) = &registration.binding {
-        data.insert("b".into(), Json::from(&**binding));
+        data = data.text("b", binding);
     }
     if let Some(sms) = &registration.sms {
-        data.insert("sms".into(), Json::from(&**sms));
+        data = data.text("sms", sms);
     }
     for (name, value) in &registration.extras {
-        if !data.contains_key(&**name) {
-            data.insert(name.to_string(), Json::from(&**value));
-        }
+        data = data.text(name, value);
     }
     let root = &registration.objects.root;
-    data.insert("alternatePath".into(), Json::from(if root.is_empty() { "/" } else { root }));
-    data.insert("objectList".into(), objects(device));
-    data
+    data.text("alternatePath", if root.is_empty() { "/" } else { root })
+        .list("objectList", objects(device))
+        .end()
 }
 
-fn objects(device: &Device) -> Json {
-    device.registration.objects.links.iter().map(|link| Json::from(link.path.to_string())).collect()
+fn objects(device: &Device) -> impl Iterator<Item = ObjectPath> {
+    device.registration.objects.links.iter().map(|link| link.path)
 }
 
 impl Lwm2mServer {
     pub(super) fn announce_registered(&mut self, now: Now, slot: u32, out: &mut Actions) {
         self.publish_emqx(slot, "register", out);
         self.registration_event(now, slot, "registered", out);
-        self.publish_status(slot, &json!({"status": "online", "time": now.unix_ms}), out);
+        let status = JsonText::object().text("status", "online").bare("time", now.unix_ms).end();
+        self.publish_status(slot, &status, out);
         if let Some(device) = self.devices.get_mut(slot) {
             device.announced = true;
         }
@@ -79,9 +78,18 @@ impl Lwm2mServer {
             }
         };
         let ep = &*device.registration.endpoint;
-        let event = json!({"event": event, "ep": ep, "time": now.unix_ms, "reason": reason.word()});
-        self.publish_event(slot, &event.to_string(), out);
-        let status = json!({"status": "offline", "time": now.unix_ms, "reason": reason.word()});
+        let event = JsonText::object()
+            .text("event", event)
+            .text("ep", ep)
+            .bare("time", now.unix_ms)
+            .text("reason", reason.word())
+            .end();
+        self.publish_event(slot, &event, out);
+        let status = JsonText::object()
+            .text("status", "offline")
+            .bare("time", now.unix_ms)
+            .text("reason", reason.word())
+            .end();
         self.publish_status(slot, &status, out);
     }
 
@@ -100,7 +108,7 @@ impl Lwm2mServer {
         if leaf.name.is_empty() {
             return;
         }
-        let payload = json!({"msgType": kind, "data": emqx_data(device)}).to_string();
+        let payload = JsonText::object().text("msgType", kind).json("data", &emqx_data(device)).end();
         let (topic, qos) = (topics.of(&device.registration.endpoint, &leaf.name), leaf.qos);
         self.publish(&topic, payload.as_bytes(), qos, false, out);
     }
@@ -112,28 +120,35 @@ impl Lwm2mServer {
             Lifetime::Seconds(seconds) => u64::from(seconds),
             Lifetime::Infinite => 0,
         };
-        let mut object = Map::new();
-        object.insert("event".into(), Json::from(event));
-        object.insert("ep".into(), Json::from(&*registration.endpoint));
-        object.insert("time".into(), Json::from(now.unix_ms));
-        object.insert("lt".into(), Json::from(granted));
+        let mut object = JsonText::object()
+            .text("event", event)
+            .text("ep", &registration.endpoint)
+            .bare("time", now.unix_ms)
+            .bare("lt", granted);
         if registration.lifetime_asked != granted {
-            object.insert("ltAsked".into(), Json::from(registration.lifetime_asked));
+            object = object.bare("ltAsked", registration.lifetime_asked);
         }
-        object.insert("lwm2m".into(), Json::from(registration.version.to_string()));
-        object.insert("b".into(), Json::from(registration.binding()));
-        object.insert("queue".into(), Json::from(registration.queue));
-        object.insert("address".into(), Json::from(device.address.remote.to_string()));
-        object.insert("objects".into(), objects(device));
-        self.publish_event(slot, &Json::from(object).to_string(), out);
+        let event = object
+            .text("lwm2m", &registration.version.to_string())
+            .text("b", registration.binding())
+            .bare("queue", registration.queue)
+            .text("address", &device.address.remote.to_string())
+            .list("objects", objects(device))
+            .end();
+        self.publish_event(slot, &event, out);
     }
 
     /// "awake" or "asleep".
     pub(super) fn presence_event(&mut self, now: Now, slot: u32, event: &str, out: &mut Actions) {
         let Some(device) = self.devices.get(slot) else { return };
         let ep = &*device.registration.endpoint;
-        let event = json!({"event": event, "ep": ep, "time": now.unix_ms, "waiting": device.waiting});
-        self.publish_event(slot, &event.to_string(), out);
+        let event = JsonText::object()
+            .text("event", event)
+            .text("ep", ep)
+            .bare("time", now.unix_ms)
+            .bare("waiting", device.waiting)
+            .end();
+        self.publish_event(slot, &event, out);
     }
 
     /// Where a command stands: queued, sent, answered, expired, dropped.
@@ -146,14 +161,16 @@ impl Lwm2mServer {
         out: &mut Actions,
     ) {
         let Some(device) = self.devices.get(slot) else { return };
-        let ep = Json::from(&*device.registration.endpoint);
-        let waiting = device.waiting;
         // The id to the letter, which a JSON value could not keep.
         let id = serde_json::from_str::<&RawValue>(asker.id()).map_or("null", RawValue::get);
-        let time = now.unix_ms;
-        let event = format!(
-            r#"{{"event":"command","ep":{ep},"time":{time},"id":{id},"state":"{state}","waiting":{waiting}}}"#
-        );
+        let event = JsonText::object()
+            .text("event", "command")
+            .text("ep", &device.registration.endpoint)
+            .bare("time", now.unix_ms)
+            .json("id", id)
+            .text("state", state)
+            .bare("waiting", device.waiting)
+            .end();
         self.publish_event(slot, &event, out);
     }
 
@@ -166,13 +183,13 @@ impl Lwm2mServer {
         self.publish(&topic, event.as_bytes(), qos, false, out);
     }
 
-    fn publish_status(&mut self, slot: u32, status: &Json, out: &mut Actions) {
+    fn publish_status(&mut self, slot: u32, status: &str, out: &mut Actions) {
         let (Some(device), leaf) = (self.devices.get(slot), &self.config.topics.status) else { return };
         if leaf.name.is_empty() {
             return;
         }
         let (topic, qos) = (self.config.topics.of(&device.registration.endpoint, &leaf.name), leaf.qos);
-        self.publish(&topic, status.to_string().as_bytes(), qos, true, out);
+        self.publish(&topic, status.as_bytes(), qos, true, out);
     }
 
     /// Values that a device has sent by itself, in form B.

@@ -2,26 +2,30 @@
 use super::Lwm2mServer;
 use crate::coap::{Code, Request, RequestId};
 use crate::device::{Cause, Device, Observation, Phase, Store};
-use crate::registration::Memo;
+use crate::few::Few;
+use crate::registration::{Memo, MemoParts};
 use crate::server::firmware::Firmware;
 use crate::server::formats::Learned;
 use broker_core::frontend::{Actions, Address};
 use broker_core::link::{MemoUpdate, RefuseReason, Restored};
 use broker_core::wheel::Timer;
 use broker_core::{Instant, Now, ToBroker};
+use std::sync::Arc;
 
 impl Lwm2mServer {
     /// Everything of a device that a restart must find again.
-    fn memo(device: &Device) -> Memo {
-        Memo {
-            registration: device.registration.clone(),
+    fn memo(device: &Device) -> MemoUpdate {
+        let memo = MemoParts {
+            registration: &device.registration,
             location: device.location,
-            address: device.address,
+            address: &device.address,
             validated: device.validated,
             learned: device.learned.0,
-            observations: device.observations.iter().map(|observation| observation.saved.clone()).collect(),
-            firmware: device.firmware.as_ref().map(|firmware| firmware.saved.clone()),
-        }
+            observations: device.observations.iter().map(|observation| &observation.saved),
+            firmware: device.firmware.as_ref().map(|firmware| &firmware.saved),
+        };
+        // Boxed: as many bytes as it has, and no room behind them for as long as the session lives.
+        MemoUpdate::Replace(memo.encode().into_boxed_slice().into())
     }
 
     /// Puts the device into its memo; the request is answered when that is in a commit.
@@ -30,7 +34,7 @@ impl Lwm2mServer {
         let tag = self.store_tag;
         let Some(device) = self.devices.get_mut(slot) else { return };
         device.phase = Phase::Storing(Store { tag, request, cause });
-        let update = MemoUpdate::Replace(Self::memo(device).encode().into());
+        let update = Self::memo(device);
         self.request(slot, ToBroker::Memo { update, tag }, out);
     }
 
@@ -38,7 +42,7 @@ impl Lwm2mServer {
     pub(super) fn keep(&self, slot: u32, out: &mut Actions) {
         let Some(device) = self.devices.get(slot) else { return };
         if matches!(device.phase, Phase::Registered | Phase::Storing(_)) {
-            let update = MemoUpdate::Replace(Self::memo(device).encode().into());
+            let update = Self::memo(device);
             self.request(slot, ToBroker::Memo { update, tag: 0 }, out);
         }
     }
@@ -113,7 +117,8 @@ impl Lwm2mServer {
         if self.devices.by_name(&memo.registration.endpoint).is_some() {
             return; // it was faster
         }
-        let Memo { registration, location, address, validated, learned, observations, firmware } = memo;
+        let Memo { mut registration, location, address, validated, learned, observations, firmware } = memo;
+        registration.objects = self.lists.share(Arc::unwrap_or_clone(registration.objects));
         let root = registration.objects.root.clone();
         for saved in &observations {
             let request = restored_request(&root, saved);
@@ -140,7 +145,7 @@ impl Lwm2mServer {
             timer: Timer::new(),
             observations,
             firmware: firmware.map(|saved| Box::new(Firmware::restored(saved, now))),
-            jobs: Vec::new(),
+            jobs: Few::new(),
             waiting: restored.queued,
         };
         let tokens: Vec<_> = device.observations.iter().map(|observation| observation.saved.token).collect();

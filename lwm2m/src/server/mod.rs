@@ -42,6 +42,7 @@ use crate::coap::{
 use crate::device::Device;
 use crate::devices::Devices;
 use crate::limits::{ContentLimits, EVENT_ROUNDS_MAX};
+use crate::registration::SharedLists;
 use broker_core::frontend::{Actions, Address, Frontend, Peer};
 use broker_core::link::FrontendId;
 use broker_core::wheel::{Due, TICK_BITS_DEFAULT, Wheel};
@@ -68,6 +69,7 @@ pub struct Lwm2mServer {
     coap: Endpoint<Address>,
     coap_out: coap::Output<Address>,
     devices: Devices,
+    lists: SharedLists,
     jobs: Jobs,
     images: firmware::Store,
     service: Service,
@@ -95,6 +97,7 @@ impl Lwm2mServer {
         let (per_second, per_prefix) = config.registers_per_second;
         Lwm2mServer {
             devices: Devices::new(coap.table_key()),
+            lists: SharedLists::new(coap.table_key()),
             registers: Budget::new(coap.table_key(), per_second, per_prefix),
             coap,
             coap_out: coap::Output::default(),

@@ -6,6 +6,7 @@ use super::{Lwm2mServer, location_path};
 use crate::catalog::Version;
 use crate::coap::{Code, IncomingRequest, Options, PeerKey, RequestId, Response};
 use crate::device::{Cause, Device, EndReason, Phase};
+use crate::few::Few;
 use crate::limits::{SERVICE_BUSY_RETRY_S, excerpt};
 use crate::registration::{
     Lifetime, Location, ObjectList, Parameters, Refusal, Registration, check_endpoint_name, default_lifetime,
@@ -133,7 +134,7 @@ impl Lwm2mServer {
             queue,
             sms: parameters.sms,
             extras: parameters.extras.into(),
-            objects,
+            objects: self.lists.share(objects),
         })
     }
 
@@ -209,9 +210,9 @@ impl Lwm2mServer {
             learned: Learned::default(),
             awake_until: Instant::FAR_FUTURE,
             timer: Timer::new(),
-            observations: Vec::new(),
+            observations: Few::new(),
             firmware: None,
-            jobs: Vec::new(),
+            jobs: Few::new(),
             waiting: 0,
         };
         let slot = self.devices.insert(device);
@@ -265,7 +266,7 @@ impl Lwm2mServer {
         device.validated |= request.validated;
         device.expires = expires;
         device.learned = Learned::default(); // it may be another build
-        for observation in &mut device.observations {
+        for observation in device.observations.iter_mut() {
             observation.established = false;
         }
         match device.phase {

@@ -54,8 +54,10 @@ impl Lwm2mServer {
         }
         let Some(device) = self.devices.get_mut(slot) else { return };
         device.validated |= request.validated;
+        let objects = objects.map(|objects| self.lists.share(objects));
         let changed = device.registration.update(parameters, objects);
-        let (registration, lifetime) = (device.registration.clone(), device.registration.lifetime);
+        let lifetime = device.registration.lifetime;
+        let changed_registration = changed.then(|| device.registration.clone());
         let expires = self.expiry(now, lifetime);
         if let Some(device) = self.devices.get_mut(slot) {
             device.expires = expires;
@@ -63,7 +65,9 @@ impl Lwm2mServer {
         self.counters.updates += 1;
         let storing = self.devices.get(slot).is_some_and(|device| matches!(device.phase, Phase::Storing(_)));
         if changed || moved {
-            self.warn_of_other_lifetime(&registration, &request.peer, out);
+            if let Some(registration) = &changed_registration {
+                self.warn_of_other_lifetime(registration, &request.peer, out);
+            }
             if let Some(Phase::Storing(store)) = self.devices.get(slot).map(|device| device.phase) {
                 // The newest state is what is stored; both requests are answered by their own store.
                 self.answer_update(now, slot, store.request, false, out);

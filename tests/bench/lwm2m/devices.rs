@@ -102,6 +102,11 @@ impl Devices {
         })
     }
 
+    /// How long [`Devices::receive`] waits.
+    pub(crate) fn set_patience(&self, wait: Duration) -> io::Result<()> {
+        socket2::SockRef::from(&self.socket).set_read_timeout(Some(wait))
+    }
+
     /// The name of a device.
     pub(crate) fn name(device: usize) -> String {
         format!("meter-{device:07}")
