@@ -50,6 +50,10 @@ impl Lwm2mServer {
             self.counters.commands_retained += 1;
             return false;
         }
+        if message.retain() && message.payload().is_empty() {
+            self.counters.commands_retained += 1; // it clears a retained command and is none
+            return false;
+        }
         self.counters.commands += 1;
         if message.retain() {
             let asker = command::asker(channel, message.payload());

@@ -47,6 +47,7 @@ use broker_core::frontend::{Actions, Address, Frontend, Peer};
 use broker_core::link::FrontendId;
 use broker_core::wheel::{Due, TICK_BITS_DEFAULT, Wheel};
 use broker_core::{FromBroker, Instant, LinkId, Now, ToBroker};
+use coap_lite::CoapOption;
 use std::sync::Arc;
 
 pub use config::{AutoObserve, AwakeWindows, Config, NewAddress, UpdateEvents};
@@ -245,6 +246,12 @@ impl Lwm2mServer {
     /// A request of a device: the registration interface and Send; there is nothing else here.
     fn on_request(&mut self, now: Now, request: IncomingRequest<Address>, out: &mut Actions) {
         let path: Vec<&[u8]> = request.options.path().take(4).collect();
+        // RFC 7252 §5.10.8: nothing here has an ETag, and what is there exists.
+        let unmet = request.options.has(CoapOption::IfNoneMatch)
+            || request.options.all(CoapOption::IfMatch).any(|etag| !etag.is_empty());
+        if unmet && matches!(path.as_slice(), [b"rd" | b"dp", ..]) {
+            return self.respond(now, request.id, Response::new(Code::PRECONDITION_FAILED));
+        }
         match (request.method, path.as_slice()) {
             (Code::POST, [b"rd"]) => self.on_register(now, request, out),
             (Code::POST, [b"rd", location]) => {
@@ -333,6 +340,6 @@ impl Frontend for Lwm2mServer {
 fn location_path(location: crate::registration::Location) -> Options {
     // Two options, not one with a slash: some clients repeat exactly what they got.
     Options::new()
-        .with(coap_lite::CoapOption::LocationPath, b"rd".to_vec())
-        .with(coap_lite::CoapOption::LocationPath, location.as_bytes().to_vec())
+        .with(CoapOption::LocationPath, b"rd".to_vec())
+        .with(CoapOption::LocationPath, location.as_bytes().to_vec())
 }

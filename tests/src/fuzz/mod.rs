@@ -7,6 +7,7 @@
 //! A target does more than to survive: it asserts what must hold for every input (what was decoded can be encoded
 //! again, who behaves is served in the end).
 
+pub mod lwm2m;
 pub mod mqtt;
 pub mod sn;
 pub mod topics;
@@ -25,6 +26,10 @@ pub const TARGETS: &[Target] = &[
     ("sn_session", sn::session),
     ("mqtt_stream", mqtt::stream),
     ("topic_filter", topics::filter),
+    ("coap_session", lwm2m::session),
+    ("lwm2m_content", lwm2m::content),
+    ("lwm2m_command", lwm2m::command),
+    ("object_xml", lwm2m::object_xml),
 ];
 
 /// The seeds of a target: one a line, in the notation of the hostile inputs; lines with `#` in front are comments.

@@ -459,6 +459,35 @@ fn the_examples_of_the_first_generation() {
     ]);
 }
 
+/// Whatever becomes of it, `reqPath` of a composite command is "/".
+#[test]
+fn composite_commands_that_fail_name_the_root() {
+    play(&[
+        row(
+            B,
+            r#"{"reqID":24,"msgType":"read-composite","data":{"paths":[]}}"#,
+            "",
+            changed(),
+            r#"{"reqID":24,"msgType":"read-composite","data":{"reqPath":"/","code":"4.00","codeMsg":"bad_request","reason":"paths has 0 paths: 1 to 4096 are possible"}}"#,
+        ),
+        row(
+            B,
+            r#"{"reqID":25,"msgType":"write-composite","data":{"content":[{"path":"/3/0/14","value":"x"}]}}"#,
+            r#"iPATCH / cf 110 [{"n":"/3/0/14","vs":"x"}]"#,
+            Reply::code(4, 4),
+            r#"{"reqID":25,"msgType":"write-composite","data":{"reqPath":"/","code":"4.04","codeMsg":"not_found"}}"#,
+        ),
+    ]);
+    let mut world = World::new();
+    world.publish(B, r#"{"reqID":26,"msgType":"observe-composite","data":{"paths":["/3/0/9"]}}"#);
+    assert_eq!(
+        world.on(TO_B),
+        [
+            r#"{"reqID":26,"msgType":"observe-composite","data":{"reqPath":"/","code":"4.04","codeMsg":"not_found","reason":"no such endpoint is registered"}}"#
+        ]
+    );
+}
+
 #[test]
 fn deregister_is_answered_in_both_forms_and_the_device_must_register_anew() {
     for (topic, command, to, answer) in [

@@ -185,6 +185,11 @@ fn retained_commands_are_never_run() {
         [r#"{"CmdID":1,"Command":"Execute","Error":"Bad Request","Reason":"retained commands are not run"}"#]
     );
     assert!(device.serve(&mut world, |_| Does::Silence).is_empty());
+    // Whoever clears it has not asked for anything.
+    world.publish_as("lwm2m/m1/command", b"", broker_core::QoS::AtLeastOnce, true);
+    assert!(world.on("lwm2m/m1/response").is_empty());
+    world.publish_as("lwm2m/m1/command", command.as_bytes(), broker_core::QoS::AtLeastOnce, true);
+    world.heard();
     // After a restart it is found again when subscribing, or by nobody at all: nothing runs.
     let mut again = world.restarted(Config::default());
     assert!(device.serve(&mut again, |_| Does::Silence).is_empty());

@@ -77,6 +77,23 @@ fn the_same_register_datagram_twenty_times_is_one_registration_with_one_answer()
     assert_eq!(events, 1);
 }
 
+/// RFC 7252 §5.10.8: a condition that does not hold is no Register.
+#[test]
+fn conditions_that_do_not_hold_are_refused() {
+    for (option, value, code) in [
+        (coap_lite::CoapOption::IfMatch, &b""[..], "2.01"),
+        (coap_lite::CoapOption::IfMatch, b"etag", "4.12"),
+        (coap_lite::CoapOption::IfNoneMatch, b"", "4.12"),
+    ] {
+        let mut world = World::new();
+        let mut device = Device::new(56830);
+        let mut packet = device.packet(RequestType::Post, "/rd", &["ep=m1"], b"</3/0>");
+        packet.add_option(option, value.to_vec());
+        assert_eq!(device.send(&mut world, &packet).code(), code, "{option:?}");
+        assert_eq!(world.server.devices(), usize::from(code == "2.01"));
+    }
+}
+
 #[test]
 fn registering_again_gives_a_new_location_and_the_old_one_is_nobodys() {
     let mut world = World::new();
