@@ -70,6 +70,8 @@ pub(crate) struct Client {
     pub(crate) sleep: u16,
     /// MsgId of the last REGISTER, or where to begin.
     pub(crate) next_msg_id: u16,
+    /// The message that the broker takes for sent, but that never left: it comes again, and is no repetition.
+    pub(crate) unsent: Option<PacketId>,
     /// Copies of its CONNECT that came before the broker's answer: each gets its CONNACK (§6.13).
     pub(crate) copies: u8,
     pub(crate) state: State,
@@ -116,6 +118,7 @@ impl Client {
             keep_alive: 0,
             sleep: 0,
             next_msg_id: 0,
+            unsent: None,
             copies: 0,
             state,
             intent: Intent::Connect,
@@ -131,6 +134,15 @@ impl Client {
             resumed: false,
             zero_is_65535: false,
         }
+    }
+
+    /// The QoS 1/2 message that the broker takes for sent, but that has not left: on another link it is no repetition,
+    /// and DUP would be wrong (§5.3.4).
+    pub(crate) fn unsent_packet(&self) -> Option<PacketId> {
+        let outgoing = self.outgoing.as_ref();
+        let flight = outgoing.and_then(|it| it.flight.as_ref()).filter(|it| !it.dup && it.delivery.is_some());
+        let deferred = outgoing.and_then(|it| it.deferred.as_ref()).filter(|it| !it.dup);
+        flight.map(|it| it.packet).or(deferred.and_then(|it| it.packet_id)).or(self.unsent)
     }
 
     /// A MsgId for a REGISTER.

@@ -36,6 +36,9 @@ impl SnGateway {
         });
         if !listens {
             // It crossed our Pause: QoS 1/2 comes again when the client listens.
+            if let (Some(client), false) = (self.clients.get_mut(slot), delivery.dup) {
+                client.unsent = delivery.packet_id.or(client.unsent);
+            }
             return self.give_credit(slot, cost, out);
         }
         if self.has_open_publish(slot)
@@ -67,12 +70,14 @@ impl SnGateway {
             }
             (Some(packet), Naming::Known(..) | Naming::Unknown { .. }) => {
                 let Some(client) = self.clients.get_mut(slot) else { return };
+                let dup = delivery.dup && client.unsent != Some(packet);
+                client.unsent = client.unsent.filter(|unsent| *unsent != packet);
                 let outgoing = client.outgoing();
                 outgoing.held_credit += cost;
                 outgoing.flight = Some(InFlight {
                     packet,
                     stage: Stage::Publish,
-                    dup: delivery.dup,
+                    dup,
                     delivery: Some(delivery.clone()),
                     tries: 0,
                     registered_anew: 0,
@@ -377,6 +382,9 @@ impl SnGateway {
     pub(super) fn park_flight(&mut self, slot: u32, out: &mut Actions) {
         let Some(packet) = self.flight(slot).map(|flight| flight.packet) else { return };
         self.counters.parked += 1;
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.unsent = client.unsent_packet();
+        }
         self.request(slot, ToBroker::Park(packet), out);
         self.end_flight(slot, out);
     }

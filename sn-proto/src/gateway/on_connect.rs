@@ -125,6 +125,8 @@ impl SnGateway {
     pub(super) fn insert_newcomer(&mut self, turn: &Turn<'_>, name: &str, state: State) -> u32 {
         let mut client = Client::new(Arc::from(name), turn.route().to_route(), turn.now.instant, state);
         client.identity = turn.peer.identity.clone();
+        let namesake = self.clients.by_name(name).and_then(|slot| self.clients.get(slot));
+        client.unsent = namesake.and_then(Client::unsent_packet);
         client.next_msg_id = self.rng.next_u16();
         client.validated = !self.needs_validation(turn);
         let slot = self.clients.insert(client);
@@ -275,6 +277,7 @@ impl SnGateway {
         fresh.guard_credit = old.guard_credit;
         fresh.probed = old.probed;
         fresh.prompted = old.prompted;
+        fresh.unsent = old.unsent_packet();
         // Nothing but copies since the last CONNACK: it is the same connection, and nobody died.
         fresh.same_connection = old.fresh;
         self.clients.drop_route(slot);
@@ -314,6 +317,7 @@ impl SnGateway {
         client.copies = 0;
         client.clean = clean;
         client.keep_alive = keep_alive;
+        client.unsent = client.unsent_packet();
         client.outgoing = None;
         client.incoming = None;
         client.released = Released::default();

@@ -39,6 +39,7 @@ impl SnGateway {
     pub(super) fn ground(&mut self, slot: u32, out: &mut Actions) {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.drained = false;
+        client.unsent = client.unsent_packet();
         let Some(outgoing) = client.outgoing.take() else { return };
         if outgoing.register.is_some_and(|register| register.waiting.is_some()) {
             self.counters.register_busy += 1; // QoS 0, and its REGACK did not come in time

@@ -487,3 +487,30 @@ fn a_repeated_will_handshake_on_the_same_connection_publishes_no_will() {
     assert!(w.mqtt_heard().is_empty(), "the CONNACK was lost: nobody died");
     assert_eq!(w.gateway.clients(), 1);
 }
+
+#[test]
+fn a_slow_handshake_has_its_time_anew_with_each_of_its_messages() {
+    let mut w = World::new();
+    w.send(A, CW);
+    w.pass_seconds(9);
+    w.send(A, "06 07 20 772F74");
+    w.pass_seconds(9);
+    w.send(A, "05 09 627965");
+    assert_eq!(w.heard(A), ["WILLTOPICREQ", "WILLMSGREQ", "CONNACK 0"]);
+}
+
+#[test]
+fn a_connect_after_an_acknowledgement_is_no_copy() {
+    let mut w = World::new();
+    w.connect_with(A, "c1", 0x00, 60);
+    w.subscribe(A, "t/1", 1);
+    w.send(A, "02 18");
+    w.mqtt_publish("t/1", "m", 1);
+    w.connect_with(A, "c1", 0x00, 60);
+    assert_eq!(w.heard(A), ["DISCONNECT", "CONNACK 0", "REGISTER 1025 t/1"]);
+    w.regack(A, 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q1 m"]);
+    // It restarts, and has forgotten the id again.
+    w.connect_with(A, "c1", 0x00, 60);
+    assert_eq!(w.heard(A), ["CONNACK 0", "REGISTER 1025 t/1"]);
+}

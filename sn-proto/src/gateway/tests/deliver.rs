@@ -440,3 +440,41 @@ fn qos_0_waits_for_the_asleep_but_not_for_the_parked_unless_asked_to() {
         assert_eq!((asleep, w.heard(A).len() == 2), expected, "{queue_qos0:?}");
     }
 }
+
+#[test]
+fn the_msg_ids_of_registers_go_on_over_a_reconnect_so_that_a_late_regack_fits_none() {
+    let mut w = World::new();
+    w.connect_with(A, "c1", 0x00, 60);
+    w.subscribe(A, "t/+", 1);
+    w.mqtt_publish("t/x", "1", 1);
+    assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+    let first = w.msg_id(A);
+    w.connect_with(A, "c1", 0x00, 60);
+    assert_eq!(w.heard(A), ["CONNACK 0", "REGISTER 1025 t/x"]);
+    let second = w.msg_id(A);
+    assert_eq!(second, first + 1);
+    let id = first.to_be_bytes();
+    w.send_bytes(&peer(A), &[0x07, 0x0B, 0x04, 0x01, id[0], id[1], 0]);
+    assert!(w.heard(A).is_empty(), "the client of before the restart may have known the id");
+    let id = second.to_be_bytes();
+    w.send_bytes(&peer(A), &[0x07, 0x0B, 0x04, 0x01, id[0], id[1], 0]);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q1 1"]);
+}
+
+#[test]
+fn a_message_parked_behind_its_register_comes_without_dup() {
+    let mut w = World::new();
+    w.connect_with(A, "c1", 0x00, 0);
+    w.subscribe(A, "#", 1);
+    w.send(A, "04 18 0E10");
+    w.mqtt_publish("t/x", "1", 1);
+    w.heard(A);
+    w.send(A, "02 16");
+    w.pass_seconds(70);
+    let heard = w.heard(A);
+    assert_eq!((heard.len(), heard.last().map(String::as_str)), (7, Some("PINGRESP")), "{heard:?}");
+    w.send(A, "02 16");
+    assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+    w.regack(A, 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q1 1"], "it is sent for the first time");
+}

@@ -563,3 +563,63 @@ fn devices_that_come_and_go_behind_a_forwarder_leave_nothing_behind() {
     }
     assert_eq!((w.gateway.clients(), w.gateway.counters().nodes_evicted), (10, 0));
 }
+
+#[test]
+fn credit_and_proof_of_one_address_do_not_count_at_another() {
+    for proven in [false, true] {
+        let mut w = World::with(Config { reflect_guard: ReflectGuard::All, ..plain() });
+        w.connect_with(A, "c1", 0x04, 0);
+        w.subscribe(A, "ab", 1);
+        // 60 kB of credit, and perhaps a proof by PUBACK.
+        let mut large = hex("01 4E20 0C 02 7878 0000");
+        large.resize(0x4E20, b'x');
+        w.send_bytes(&peer(A), &large);
+        w.mqtt_publish("ab", "first", 1);
+        assert_eq!(w.heard(A), ["PUBLISH n1025 q1 first"]);
+        if proven {
+            w.puback(A, 0);
+        }
+        w.send(A, "04 18 0E10");
+        w.heard(A);
+        for _ in 0..50 {
+            w.mqtt_publish("ab", &"y".repeat(500), 0);
+        }
+        w.send(A2, "04 16 6331");
+        let octets: usize = w.heard_bytes(A2).iter().map(Vec::len).sum();
+        assert!(octets <= 3 * 4 + 510, "{octets} octets to a new address, proven {proven}");
+    }
+}
+
+#[test]
+fn a_subscriber_that_never_answers_is_not_asked_for_ever() {
+    let mut w = World::with(Config { reflect_guard: ReflectGuard::All, ..plain() });
+    w.connect_with(A, "c1", 0x04, 0);
+    w.subscribe(A, "ab", 0);
+    let mut asked = 0;
+    for _ in 0..60 {
+        w.mqtt_publish("ab", "0123456789", 0);
+        w.pass_seconds(5);
+        w.send(A, "02 16");
+        asked += w.heard(A).iter().filter(|it| it.starts_with("REGISTER")).count();
+    }
+    assert_eq!(asked, 2, "once, and once more after Tretry: some clients keep a table of what they are told");
+}
+
+#[test]
+fn a_sleeper_whose_credit_ends_while_it_is_awake_is_asleep_again_in_the_end() {
+    let mut w = World::with(Config { reflect_guard: ReflectGuard::All, ..plain() });
+    w.connect_with(A, "c1", 0x04, 0);
+    w.subscribe(A, "ab", 0);
+    w.send(A, "04 18 0E10");
+    w.heard(A);
+    for _ in 0..20 {
+        w.mqtt_publish("ab", &"y".repeat(100), 0);
+    }
+    w.send(A, "02 16");
+    assert!(w.heard(A).len() < 20);
+    assert_eq!(w.state("c1"), Some(State::Awake));
+    w.pass_seconds(71);
+    assert_eq!(w.state("c1"), Some(State::Asleep), "and its sleep timer runs");
+    w.pass_seconds(3600 + 361);
+    assert_eq!(w.state("c1"), None);
+}

@@ -165,3 +165,21 @@ fn requests_of_a_sleeper_are_answered_right_after_a_restart() {
     assert_eq!(w.heard(A), ["DISCONNECT"]);
     assert_eq!(w.broker.status().attached, 1, "its session ended: only the MQTT client is left");
 }
+
+#[test]
+fn ids_that_only_the_gateway_made_are_told_again_after_a_restart() {
+    let mut w = World::new();
+    w.connect(A, "c1");
+    w.subscribe(A, "t/#", 1);
+    w.mqtt_publish("t/x", "1", 0);
+    assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+    w.regack(A, 0);
+    w.send(A, "04 18 0258");
+    w.heard(A);
+    w.mqtt_publish("t/x", "2", 0);
+    w.restart();
+    w.send(A, WAKE);
+    assert_eq!(w.heard(A), ["REGISTER 1025 t/x"], "its REGACK may never have come before the gateway ended");
+    w.regack(A, 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q0 2", "PINGRESP"]);
+}

@@ -532,3 +532,64 @@ fn a_copy_of_the_connect_that_ended_a_sleep_ends_nothing_else() {
         assert_eq!(w.heard(A), ["PUBLISH n1025 q1 1"], "{first:02x} {second:02x}");
     }
 }
+
+#[test]
+fn asking_again_and_again_does_not_use_the_tries_up() {
+    let mut w = sleeper(600);
+    w.mqtt_publish("a/b", "1", 1);
+    for _ in 0..20 {
+        w.send(A, WAKE);
+    }
+    w.pass_seconds(11);
+    let heard = w.heard(A);
+    assert!(heard.iter().all(|it| it.starts_with("PUBLISH")), "{heard:?}");
+    assert_eq!(heard.len(), 21);
+    w.puback(A, 0);
+    assert_eq!(w.heard(A), ["PINGRESP"]);
+    w.subscribe(A, "t/+", 1);
+    w.mqtt_publish("t/x", "2", 1);
+    for _ in 0..20 {
+        w.send(A, WAKE);
+    }
+    w.pass_seconds(11);
+    assert_eq!(w.heard(A), vec!["REGISTER 1026 t/x"; 21]);
+    w.regack(A, 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1026 q1 2"]);
+}
+
+#[test]
+fn dup_is_said_of_a_message_that_was_sent_before_and_of_no_other() {
+    // §5.3.4; emcute refuses a message with DUP.
+    for (place, flags) in [(A, 0x00), (A2, 0x00), (B, 0x00), (A, 0x08)] {
+        let mut w = World::new();
+        w.connect_with(A, "c1", 0x00, 60);
+        w.subscribe(A, "t/+", 1);
+        w.mqtt_publish("t/x", "1", 1);
+        assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+        w.connect_with(place, "c1", flags, 60);
+        if flags & 0x08 != 0 {
+            w.send(place, "02 07");
+        }
+        assert_eq!(w.heard(place).last().map(String::as_str), Some("REGISTER 1025 t/x"));
+        w.regack(place, 0);
+        assert_eq!(w.heard(place), ["PUBLISH n1025 q1 1"], "{place}: it never left");
+        w.connect_with(place, "c1", 0x00, 60);
+        w.regack(place, 0);
+        w.heard(place);
+        w.pass_seconds(11);
+        assert!(w.heard(place).iter().all(|it| it.starts_with("REGISTER") || it == "PUBLISH n1025 q1 DUP 1"));
+    }
+    let mut w = World::new();
+    w.connect(A, "c1");
+    w.subscribe(A, "t/+", 1);
+    w.mqtt_publish("t/x", "1", 1);
+    assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+    sleep(&mut w, 60);
+    w.send(A, WAKE);
+    assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+    w.regack(A, 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q1 1"]);
+    sleep(&mut w, 60);
+    w.send(A, WAKE);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q1 DUP 1"], "now it did");
+}

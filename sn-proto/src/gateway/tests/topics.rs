@@ -402,3 +402,35 @@ fn a_mountpoint_with_the_client_id_gives_each_client_a_part_of_its_own() {
         assert_eq!(w.heard("10.0.0.8:8"), ["CONNACK 3"], "{id}");
     }
 }
+
+#[test]
+fn a_client_that_publishes_by_an_id_knows_it_and_is_not_told_again() {
+    let mut w = World::new();
+    w.connect_with(A, "c1", 0x00, 60);
+    w.subscribe(A, "a/b", 0);
+    w.send(A, "02 18");
+    w.connect_with(A, "c1", 0x00, 60);
+    w.heard(A);
+    w.send(A, "08 0C 00 0401 0000 31");
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q0 1"]);
+}
+
+#[test]
+fn unsubscribing_forgets_by_which_id_type_it_was() {
+    let mut w = world();
+    for (subscribe, unsubscribe, by_type, by_name) in [
+        ("07 12 02 0001 7A7A", "07 14 02 0002 7A7A", "PUBLISH szz q0 m", "PUBLISH n1025 q0 m"),
+        ("07 12 01 0001 0001", "07 14 01 0002 0001", "PUBLISH p1 q0 m", "PUBLISH n1026 q0 m"),
+    ] {
+        let topic = if by_type.contains("szz") { "zz" } else { HELLO };
+        w.send(A, subscribe);
+        w.heard(A);
+        w.mqtt_publish(topic, "m", 0);
+        assert_eq!(w.heard(A), [by_type]);
+        w.send(A, unsubscribe);
+        assert_eq!(w.heard(A), ["UNSUBACK #2"]);
+        w.subscribe(A, topic, 0);
+        w.mqtt_publish(topic, "m", 0);
+        assert_eq!(w.heard(A), [by_name]);
+    }
+}
