@@ -55,6 +55,8 @@ pub struct Rule {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Acl {
     closed: Vec<TopicFilter>,
+    /// What all topics that `closed` covers begin with: most topics of most clients do not.
+    closed_prefix: Box<str>,
     local: Vec<TopicFilter>,
     /// `None`: everyone may do what is not closed. An empty list denies everything (CVE-2018-12550).
     rules: Option<Vec<Rule>>,
@@ -66,7 +68,10 @@ impl Acl {
 
     /// Closes `closed` to clients' publishes, and applies `rules` where there are any.
     pub fn new(closed: Vec<TopicFilter>, rules: Option<Vec<Rule>>) -> Acl {
-        Acl { closed, local: Vec::new(), rules }
+        let mut prefixes = closed.iter().map(literal_prefix);
+        let first = prefixes.next().unwrap_or_default();
+        let closed_prefix = prefixes.fold(first, common_prefix).into();
+        Acl { closed, closed_prefix, local: Vec::new(), rules }
     }
 
     /// The same with topics that only local readers get: MQTT clients that come over the loopback interface. The
@@ -91,7 +96,8 @@ impl Acl {
         if topic.first() == Some(&b'$') {
             return Err(Denied); // hostile M25
         }
-        if self.closed.is_empty() && self.rules.is_none() {
+        let open = self.closed.is_empty() || !topic.starts_with(self.closed_prefix.as_bytes());
+        if open && self.rules.is_none() {
             return Ok(());
         }
         self.judge_publish(client, username, topic)
@@ -189,9 +195,20 @@ fn matches(filter: &TopicFilter, topic: &str) -> bool {
 
 /// A cheap look before the full comparison: the text before the first wildcard.
 fn shares_prefix(filter: &TopicFilter, topic: &str) -> bool {
-    let text = filter.as_str();
-    let literal = text.split(['+', '#']).next().unwrap_or_default();
-    topic.as_bytes().starts_with(literal.trim_end_matches('/').as_bytes())
+    topic.as_bytes().starts_with(literal_prefix(filter).as_bytes())
+}
+
+/// What every topic that `filter` matches begins with.
+fn literal_prefix(filter: &TopicFilter) -> &str {
+    let literal = filter.as_str().split(['+', '#']).next().unwrap_or_default();
+    literal.trim_end_matches('/')
+}
+
+/// What both begin with.
+fn common_prefix<'a>(one: &'a str, other: &str) -> &'a str {
+    let same = one.char_indices().zip(other.chars()).find(|((_, a), b)| a != b);
+    let end = same.map_or(one.len().min(other.len()), |((at, _), _)| at);
+    one.get(..end).unwrap_or_default()
 }
 
 /// Whether every topic of `narrow` is one of `wide`.
@@ -231,6 +248,34 @@ mod tests {
 
     fn rule(who: Who, access: Access, text: &str, allow: bool) -> Rule {
         Rule { who, access, filter: filter(text), allow }
+    }
+
+    #[test]
+    fn what_is_closed_is_closed_whatever_the_filters_have_in_common() {
+        let may = |closed: &[&str], topic: &str| {
+            let acl = Acl::new(closed.iter().map(|text| filter(text)).collect(), None);
+            acl.may_publish(&SessionName::Client(Arc::from("c")), None, topic.as_bytes()).is_ok()
+        };
+        let cases: [(&[&str], &[&str], &[&str]); 6] = [
+            (
+                &["a/b/+/x", "a/b/+/y/#"],
+                &["a/b/1/x", "a/b/1/y", "a/b/1/y/z"],
+                &["a/b/1", "a/c/1/x", "a/b/1/z", "b"],
+            ),
+            (&["ab/#", "ac/#"], &["ab", "ab/x", "ac"], &["a", "ad", "abc"]),
+            (&["a/#"], &["a", "a/b"], &["ab", "b"]),
+            (&["+/x", "a/y"], &["a/x", "b/x", "a/y"], &["b/y", "x"]),
+            (&["é/x", "è/x"], &["é/x", "è/x"], &["e/x", "ê/x"]),
+            (&["a/b", "a"], &["a/b", "a"], &["a/c", "ab"]),
+        ];
+        for (closed, denied, allowed) in cases {
+            for topic in denied {
+                assert!(!may(closed, topic), "{closed:?} {topic}");
+            }
+            for topic in allowed {
+                assert!(may(closed, topic), "{closed:?} {topic}");
+            }
+        }
     }
 
     #[test]
