@@ -13,8 +13,9 @@ use std::os::fd::RawFd;
 
 /// Datagrams a system call takes or gives at most.
 pub(crate) const BATCH: usize = 64;
-/// Room for one datagram: the largest that UDP carries fits.
-const DATAGRAM_BYTES: usize = 65_536;
+/// Room for one datagram: the largest that UDP carries fits. Not a power of two, since the beginnings of all datagrams
+/// of a batch would then fall into the same few lines of the processor's caches and push each other out.
+const DATAGRAM_BYTES: usize = 65_536 + 5 * 64;
 /// Room for the control messages of one datagram, aligned as `cmsghdr` wants it: source address and TTL or drop
 /// count take at most 80 bytes.
 const CONTROL_WORDS: usize = 16;
