@@ -2,7 +2,9 @@
 
 pub mod state;
 
+use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use broker_core::frontend::Address;
@@ -31,12 +33,31 @@ impl Route {
 }
 
 /// A [`Route`] that borrows the node id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteRef<'a> {
     /// As in [`Route`].
     pub address: Address,
     /// As in [`Route`].
     pub node: Option<&'a [u8]>,
+}
+
+impl Hash for RouteRef<'_> {
+    /// Made for every datagram, so of few words. Peers that differ in our own address only are rare, and found by
+    /// comparing.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Address { remote, local: _, listener } = self.address;
+        let ports = u64::from(remote.port()) << 16 | u64::from(listener.0);
+        match remote.ip() {
+            IpAddr::V4(ip) => state.write_u64(u64::from(ip.to_bits()) << 32 | ports),
+            IpAddr::V6(ip) => {
+                state.write_u128(ip.to_bits());
+                state.write_u64(ports);
+            }
+        }
+        if let Some(node) = self.node {
+            state.write(node);
+        }
+    }
 }
 
 impl RouteRef<'_> {

@@ -298,17 +298,42 @@ pub(super) fn inline_topic(length: u16, data: &[u8]) -> Option<(&str, &[u8])> {
     Some((name.as_str(), data))
 }
 
+/// Tells messages apart that came with the same MsgId. Eight octets at a time: it is made for every QoS 2 message.
 fn content_hash(message: &AppMessage) -> u32 {
-    let parts = [message.topic_bytes(), &[0], message.payload()];
-    parts
-        .into_iter()
-        .flatten()
-        .fold(0x811c_9dc5, |hash: u32, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
+    let mix = |hash: u64, word: u64| {
+        let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ (mixed >> 32)
+    };
+    let mut hash = 0;
+    for octets in [message.topic_bytes(), message.payload()] {
+        let (words, rest) = octets.as_chunks::<8>();
+        hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        // The length stands for where the topic ends.
+        let last = rest.iter().fold(rest.len() as u64, |last, octet| last << 8 | u64::from(*octet));
+        hash = mix(mix(hash, last), octets.len() as u64);
+    }
+    hash as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_hash_tells_messages_apart() {
+        let hash = |topic: &str, data: &str| {
+            content_hash(&AppMessage::new(topic, data.as_bytes(), QoS::ExactlyOnce, false))
+        };
+        assert_eq!(hash("a/b", "0123456789"), hash("a/b", "0123456789"));
+        let mut seen = std::collections::BTreeSet::new();
+        let texts = ["", "0", "00", "000000000", "0123456789", "1123456789", "0123456780", "\0", "\0\0"];
+        for topic in ["a", "ab", "a/b", "abcdefgh", "abcdefghi", "b0123456"] {
+            for data in texts {
+                assert!(seen.insert(hash(topic, data)), "{topic} {data:?}");
+            }
+        }
+        assert!(seen.insert(hash("a0", "")) && seen.insert(hash("a00", "0")), "where the topic ends counts");
+    }
 
     #[test]
     fn inline_topics_must_fit_and_be_topic_names() {
