@@ -3,7 +3,7 @@
 //! Tokens, with or without blanks between them: `10 0E 004D` hex digits in pairs; `61*1022` one byte many times;
 //! `'MQTT'` text; `@connect(id)` a well-formed packet; `[ … ]` the octets between with their number, one octet, before
 //! them; `< … >` the same with a number that counts itself, as MQTT-SN's Length does; in a `send`, `$0` … `$9` the bytes that the last `recv` with wildcards met there on the connection; in a `recv`,
-//! `??` any byte, and a final `...` any bytes.
+//! `??` any byte, `##` the remaining length of an MQTT packet, whatever it is, and a final `...` any bytes.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -15,6 +15,8 @@ pub enum Symbol {
     Byte(u8),
     /// `??`: any byte, captured.
     Any,
+    /// `##`: the remaining length of an MQTT packet, one to four bytes.
+    Length,
     /// `...`: the rest, whatever it is.
     Rest,
     /// `$n`: what the n-th `??` captured.
@@ -42,6 +44,7 @@ pub fn parse(text: &str) -> Result<Vec<Symbol>, String> {
                 }
             }
             '?' if chars.next_if_eq(&'?').is_some() => symbols.push(Symbol::Any),
+            '#' if chars.next_if_eq(&'#').is_some() => symbols.push(Symbol::Length),
             '.' if chars.next_if_eq(&'.').is_some() && chars.next_if_eq(&'.').is_some() => {
                 symbols.push(Symbol::Rest);
             }
@@ -71,7 +74,7 @@ pub fn fill(symbols: &[Symbol], captured: &[u8]) -> Result<Vec<u8>, String> {
             Symbol::Captured(index) => {
                 captured.get(*index).copied().ok_or_else(|| format!("nothing was captured for ${index}"))
             }
-            Symbol::Any | Symbol::Rest => Err("a wildcard cannot be sent".into()),
+            Symbol::Any | Symbol::Length | Symbol::Rest => Err("a wildcard cannot be sent".into()),
         })
         .collect()
 }
@@ -86,6 +89,7 @@ pub fn matches(pattern: &[Symbol], found: &[u8]) -> Option<Vec<u8>> {
                 rest.next().filter(|found| *found == byte)?;
             }
             Symbol::Any => captured.push(*rest.next()?),
+            Symbol::Length => while rest.next()? & 0x80 != 0 {},
             Symbol::Rest => return Some(captured),
             Symbol::Captured(_) => return None,
         }
@@ -121,6 +125,9 @@ fn packet(chars: &mut Peekable<Chars<'_>>) -> Result<Vec<u8>, String> {
     let mut arguments = String::new();
     if chars.next_if_eq(&'(').is_some() {
         arguments = chars.by_ref().take_while(|c| *c != ')').collect();
+    }
+    if let Some(packet) = packet_of_two(&name, &arguments)? {
+        return Ok(packet);
     }
     let arguments: Vec<&str> = arguments.split(',').collect();
     let argument = |index: usize| {
@@ -159,6 +166,44 @@ fn packet(chars: &mut Peekable<Chars<'_>>) -> Result<Vec<u8>, String> {
         }
         _ => return Err(format!("unknown packet @{name}")),
     })
+}
+
+/// Packets whose arguments are split by `|`, since they hold commas.
+fn packet_of_two(name: &str, arguments: &str) -> Result<Option<Vec<u8>>, String> {
+    let two = || arguments.split_once('|').ok_or_else(|| format!("@{name} needs two arguments and a `|`"));
+    Ok(match name {
+        // MQTT: a PUBLISH of QoS 0, topic and payload
+        "msg" => {
+            let (topic, payload) = two()?;
+            Some(framed(0x30, &[&text(topic)[..], payload.as_bytes()].concat()))
+        }
+        // CoAP: a Register with message id 1 and token "R", query and links
+        "rd" => {
+            let (query, links) = two()?;
+            Some(register(1, query, links.as_bytes()))
+        }
+        _ => None,
+    })
+}
+
+/// A Confirmable POST /rd with token "R".
+pub fn register(mid: u16, query: &str, links: &[u8]) -> Vec<u8> {
+    let [high, low] = mid.to_be_bytes();
+    let mut packet = vec![0x41, 0x02, high, low, b'R', 0xB2, b'r', b'd'];
+    for (place, argument) in query.split('&').enumerate() {
+        let delta = if place == 0 { 0x40 } else { 0 }; // Uri-Query 15 behind Uri-Path 11
+        let length = u8::try_from(argument.len()).expect("queries in the data files are short");
+        match length {
+            0..=12 => packet.push(delta | length),
+            13.. => packet.extend([delta | 13, length - 13]),
+        }
+        packet.extend_from_slice(argument.as_bytes());
+    }
+    if !links.is_empty() {
+        packet.push(0xFF);
+        packet.extend_from_slice(links);
+    }
+    packet
 }
 
 fn connect(client_id: &str, flags: u8, more: &[u8]) -> Vec<u8> {

@@ -77,6 +77,53 @@ fn broken_coap_messages_are_dropped_or_reset() {
 }
 
 #[test]
+fn registrations_that_mean_no_good_leave_nothing_behind() {
+    play_file("coap_register.toml");
+}
+
+#[test]
+fn devices_that_answer_wrongly_get_their_askers_one_answer() {
+    play_file("lwm2m_device.toml");
+}
+
+#[test]
+fn commands_that_mean_no_good_get_one_answer() {
+    play_file("lwm2m_command.toml");
+}
+
+#[test]
+fn more_commands_than_a_sleeper_can_hear_are_all_answered() {
+    play_file("lwm2m_sleeper.toml");
+}
+
+/// Numbers of the list whose input cannot come over a loopback socket without TLS, with the test that has them.
+const COAP_ELSEWHERE: [(&str, &str, &str); 2] = [
+    (
+        "L10",
+        "a_group_hears_nothing_unless_discovery_is_switched_on",
+        include_str!("../../lwm2m/src/coap/tests/wire.rs"),
+    ),
+    ("L16", "a_proven_identity_is_the_endpoint", include_str!("../../lwm2m/src/server/tests/outcomes.rs")),
+];
+
+#[test]
+fn every_hostile_coap_input_of_the_list_has_its_row() {
+    let files = all_files();
+    let rows: Vec<String> = files
+        .iter()
+        .flat_map(|(_, text)| File::parse(text).expect("it can be read").row)
+        .map(|row| row.id)
+        .collect();
+    for number in 1..=32 {
+        let id = format!("L{number:02}");
+        let elsewhere = COAP_ELSEWHERE
+            .iter()
+            .any(|(other, test, source)| *other == id && source.contains(&format!("fn {test}(")));
+        assert!(elsewhere || rows.contains(&id), "{id} has no row");
+    }
+}
+
+#[test]
 fn every_data_file_can_be_read() {
     let files = all_files();
     assert!(!files.is_empty());
@@ -105,6 +152,10 @@ fn patterns_match_exactly_and_capture() {
     assert_eq!(pattern.get(1), Some(&Symbol::Any));
     assert_eq!(matches(&pattern, &[0x32, 1, 2, b'x']), Some(vec![1, 2]));
     assert_eq!(matches(&pattern, &[0x32, 1, 2, b'x', 0]), None);
+    let packet = parse("30 ## 0001 't' ...").expect("notation");
+    assert!(matches(&packet, &[0x30, 3, 0, 1, b't']).is_some());
+    assert!(matches(&packet, &[0x30, 0x83, 0x01, 0, 1, b't', 9]).is_some());
+    assert_eq!(matches(&packet, &[0x30, 3, 0, 1, b'u']), None);
     assert_eq!(matches(&pattern, &[0x32, 1, 2]), None);
     assert_eq!(matches(&parse("60 82 ...").expect("notation"), &[0x60, 0x82, 1, 2]), Some(vec![]));
 }

@@ -153,6 +153,7 @@ impl Lwm2mServer {
             ("coap/stray", coap.stray),
             ("coap/unknown_responses", coap.unknown_responses),
             ("coap/never_answered", coap.never_answered),
+            ("coap/bodies_refused", coap.bodies_refused),
             ("coap/bodies_shed", coap.bodies_shed),
             ("coap/bodies_expired", coap.bodies_expired),
             ("coap/notifications_stale", coap.notifications_stale),

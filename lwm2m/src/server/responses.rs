@@ -2,7 +2,7 @@
 use super::{Lwm2mServer, formats};
 use crate::coap::{Code, IncomingResponse, Options};
 use crate::command::{Answer, Asker, Content, Item, Operation, PathFailure};
-use crate::content::{self, ContentFormat, Entry, link};
+use crate::content::{self, ContentError, ContentFormat, Entry, link};
 use crate::limits::{DIAGNOSTIC_BYTES_MAX, RAW_BYTES_MAX, excerpt};
 use crate::path::ObjectPath;
 use crate::value::base64;
@@ -180,15 +180,26 @@ impl Lwm2mServer {
         options: &Options,
         payload: &[u8],
     ) -> Outcome {
-        let number = options.content_format().or(accepted).unwrap_or_else(|| {
-            // Without any hint: text for one value, TLV for many, as LwM2M 1.0 does.
-            let format = if base.depth() >= 3 { ContentFormat::Text } else { ContentFormat::Tlv };
-            format.number()
-        });
-        let decoded = ContentFormat::from_number(number).and_then(|format| {
-            self.with_context(now, slot, |cx| content::decode(format, base, payload, cx))
-                .unwrap_or(Ok(Vec::new()))
-        });
+        let decode = |number: u16| {
+            let format = ContentFormat::from_number(number)?;
+            let decoded = self.with_context(now, slot, |cx| content::decode(format, base, payload, cx));
+            decoded.unwrap_or(Ok(Vec::new()))
+        };
+        let decoded = match options.content_format() {
+            Some(number) => decode(number),
+            None if payload.is_empty() => Err(ContentError::Shape("an answer with nothing in it".into())),
+            None => {
+                // Nothing is said (RFC 7252 §5.5.1): what was asked for, if it is that; else text for one value and
+                // TLV for many, as LwM2M 1.0 does. A text may begin like TLV of a resource instance.
+                let plain = if base.depth() >= 3 { ContentFormat::Text } else { ContentFormat::Tlv }.number();
+                let asked = accepted.filter(|number| {
+                    let tlv = *number == ContentFormat::Tlv.number();
+                    !(tlv && base.depth() == 3 && payload.first().is_some_and(|byte| byte >> 6 < 2))
+                });
+                let first = decode(asked.unwrap_or(plain));
+                first.or_else(|error| decode(plain).map_err(|_| error))
+            }
+        };
         match decoded {
             Ok(entries) => {
                 // 2.04 is tolerated for an observation (1.1.1 Transport §6.4.5): values are content.

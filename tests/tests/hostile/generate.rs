@@ -1,7 +1,7 @@
 //! Inputs that are too large or too regular to write down.
 
 use turnstone_tests::fuzz::{mutate, seeds};
-use turnstone_tests::notation::framed;
+use turnstone_tests::notation::{framed, register};
 use turnstone_tests::sim::rng::{Rng, seed};
 
 /// The chunks to send for a `generate` step; `times` says how many of what.
@@ -47,6 +47,36 @@ pub(crate) fn chunks(name: &str, times: usize) -> Result<Vec<Vec<u8>>, String> {
             let head = [0x08, 0x0C, 0x42, b'q', b'2'];
             (0..times).map(|index| [&head[..], &id(index)[..], b"x"].concat()).collect()
         }
+        // CoAP: Registers of as many endpoints; one with as many objects, whole or in blocks.
+        "registers" => (0..times)
+            .map(|index| register(u16::from_be_bytes(id(index)), &format!("ep=n{index}&lt=60"), b"</1/0>"))
+            .collect(),
+        // The first block of a body of its own each.
+        "first blocks" => (0..times)
+            .map(|index| {
+                let head = register(u16::from_be_bytes(id(index)), &format!("ep=b{index}"), b"");
+                [&head[..], &[0xC1, 0x0E, 0xFF], &[b'a'; 1024]].concat()
+            })
+            .collect(),
+        "one register with objects" => vec![register(1, "ep=objects", &links(times))],
+        "register with objects" => blocks(&links(times)),
+        // Commands for LwM2M devices.
+        "deep command" => {
+            let payload = [br#"{"reqID":1,"msgType":"read","data":"#, "[".repeat(times).as_bytes()].concat();
+            vec![publish(0x30, "lwm2m/l28/dn", &payload)]
+        }
+        "large command" => {
+            let payload =
+                format!(r#"{{"reqID":1,"msgType":"read","data":{{"path":"{}"}}}}"#, "3".repeat(300_000));
+            vec![publish(0x30, "lwm2m/l28/dn", payload.as_bytes())]
+        }
+        "commands for l30" => (0..times)
+            .map(|index| {
+                let payload =
+                    format!(r#"{{"reqID":{index},"msgType":"read","ttl":2,"data":{{"path":"/3/0/0"}}}}"#);
+                publish(0x30, "lwm2m/l30/dn", payload.as_bytes())
+            })
+            .collect(),
         // MQTT-SN: CONNECTs of clients of their own, each behind a node id of its own.
         "sn nodes" => (0..times)
             .map(|index| {
@@ -58,6 +88,22 @@ pub(crate) fn chunks(name: &str, times: usize) -> Result<Vec<Vec<u8>>, String> {
             .collect(),
         _ => return Err(format!("nothing is generated under the name {name:?}")),
     })
+}
+
+fn links(times: usize) -> Vec<u8> {
+    (0..times).map(|index| format!("</{}/0>", 10_000 + index)).collect::<Vec<_>>().join(",").into_bytes()
+}
+
+/// A Register in blocks of 1 KiB.
+fn blocks(body: &[u8]) -> Vec<Vec<u8>> {
+    let last = body.len().div_ceil(1024) - 1;
+    let one = |(number, block): (usize, &[u8])| {
+        let value = u16::try_from(number << 4 | usize::from(number < last) << 3 | 6).expect("a few blocks");
+        // Block1 27 behind Uri-Query 15; two bytes for every number, which is one more than needed for the first.
+        let head = register(u16::from_be_bytes(id(number)), "ep=blocks", b"");
+        [&head[..], &[0xC2], &value.to_be_bytes()[..], &[0xFF], block].concat()
+    };
+    body.chunks(1024).enumerate().map(one).collect()
 }
 
 /// Valid MQTT-SN datagrams, most of them changed a little: every `number` gives others. `TURNSTONE_MUTATIONS` asks for

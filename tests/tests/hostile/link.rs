@@ -60,11 +60,18 @@ impl Link {
         }
     }
 
-    /// Receives what the pattern describes: exactly so many bytes, or one datagram.
+    /// Receives what the pattern describes: exactly so many bytes, one datagram, or with `...` at its end one MQTT
+    /// packet.
     pub(crate) fn recv(&mut self, pattern: &[Symbol]) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
+        let known = self.captured.clone();
+        let pattern: Vec<Symbol> = pattern.iter().map(|symbol| resolved(*symbol, &known)).collect();
+        let pattern = pattern.as_slice();
         let found = match self.socket {
             Socket::Udp(_) => self.datagram(end)?.ok_or("no answer")?,
+            Socket::Tcp { .. } if pattern.last() == Some(&Symbol::Rest) => {
+                self.mqtt_packet(end)?.unwrap_or_default()
+            }
             Socket::Tcp { .. } => {
                 let wanted = pattern.iter().filter(|symbol| **symbol != Symbol::Rest).count();
                 while self.unread().len() < wanted && self.read_more(end)? {}
@@ -291,6 +298,14 @@ impl Link {
                 return Ok(None);
             }
         }
+    }
+}
+
+/// What the last wildcards met takes the place of `$n`.
+fn resolved(symbol: Symbol, captured: &[u8]) -> Symbol {
+    match symbol {
+        Symbol::Captured(n) => captured.get(n).map_or(symbol, |byte| Symbol::Byte(*byte)),
+        Symbol::Byte(_) | Symbol::Any | Symbol::Length | Symbol::Rest => symbol,
     }
 }
 

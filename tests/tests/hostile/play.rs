@@ -135,12 +135,19 @@ impl<'a> Stage<'a> {
             let numbers = self.numbers.as_mut().ok_or("the row does not look at numbers")?;
             return numbers.judge(name, step.at_least.unwrap_or(0), step.at_most.unwrap_or(u64::MAX));
         }
+        let captured = match &step.captured {
+            None => None,
+            Some(name) => {
+                let other = self.links.get(&(name.clone(), socket));
+                Some(other.ok_or_else(|| format!("no connection {name} has captured"))?.captured.clone())
+            }
+        };
         let link = self.link(step, socket)?;
         if step.collect.is_some() {
             return collect(link, step);
         }
         if step.send.is_some() {
-            return send(link, step);
+            return send(link, step, captured);
         }
         if let Some(name) = &step.generate {
             for (number, chunk) in chunks(name, step.times.unwrap_or(1))?.iter().enumerate() {
@@ -258,9 +265,10 @@ impl Numbers {
     }
 }
 
-fn send(link: &mut Link, step: &Step) -> Result<(), String> {
+fn send(link: &mut Link, step: &Step, captured: Option<Vec<u8>>) -> Result<(), String> {
+    let captured = captured.unwrap_or_else(|| link.captured.clone());
     for text in step.sends()? {
-        let bytes = fill(&parse(&text)?, &link.captured)?;
+        let bytes = fill(&parse(&text)?, &captured)?;
         let times = step.times.unwrap_or(1);
         for _ in 0..times * step.burst.unwrap_or(1) {
             if !link.send(&bytes)? {

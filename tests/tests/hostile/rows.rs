@@ -34,7 +34,7 @@ pub(crate) struct Row {
     /// Where it was seen: a CVE, a peer, a section of a specification.
     #[expect(dead_code, reason = "for readers of the data files")]
     pub(crate) source: String,
-    /// Texts that take the place of `{}` in the steps, one run of the row each.
+    /// Texts that take the place of `{}` in the steps, one run of the row each; of `a | b`, `{0}` is a and `{1}` b.
     #[serde(default)]
     pub(crate) each: Vec<String>,
     /// So many connections do every step side by side, and all stay open to the end.
@@ -90,6 +90,8 @@ pub(crate) struct Step {
     /// The connection: `a` if not given. Names in capitals are shared by all `sockets`; `MQTT…` is TCP in any file.
     /// `name@127.0.0.2` is a socket (UDP) at that address of this host.
     pub(crate) on: Option<String>,
+    /// For `send`: `$n` are what this connection captured, instead of the own one.
+    pub(crate) captured: Option<String>,
     /// For `send`: so many times, reading away what comes. For `generate`: how many.
     pub(crate) times: Option<usize>,
     /// For `send`: so many times at once, without reading.
@@ -131,9 +133,13 @@ impl Row {
     }
 
     fn with(&self, text: &str) -> Self {
+        let fill = |value: &str| {
+            let parts = text.split(" | ").enumerate();
+            parts.fold(value.replace("{}", text), |value, (n, part)| value.replace(&format!("{{{n}}}"), part))
+        };
         let put = |field: &mut Option<String>| {
             if let Some(value) = field {
-                *value = value.replace("{}", text);
+                *value = fill(value);
             }
         };
         let mut row = self.clone();
@@ -144,7 +150,7 @@ impl Row {
             put(&mut step.generate);
             for list in [&mut step.either, &mut step.closed].into_iter().flatten() {
                 for value in list {
-                    *value = value.replace("{}", text);
+                    *value = fill(value);
                 }
             }
         }

@@ -88,6 +88,34 @@ fn undecodable_answers_show_their_bytes() {
     }
 }
 
+/// Devices that name no format: what was asked for, or text for one value and TLV for many.
+#[test]
+fn an_answer_without_content_format_is_read_as_what_it_must_be() {
+    let bare = |payload: &[u8]| Reply { payload: payload.to_vec(), ..Reply::code(2, 5) };
+    for (version, path, payload, shown) in [
+        ("lwm2m=1.0", "/3/0/0", &b"ACME"[..], r#""/3/0/0","value":"ACME""#),
+        ("lwm2m=1.0", "/3/0/0", b"A1B", r#""/3/0/0","value":"A1B""#),
+        ("lwm2m=1.0", "/3/0/9", b"64", r#""/3/0/9","value":64"#),
+        ("lwm2m=1.0", "/3/0/9", &[0xc1, 0x09, 0x64], r#""/3/0/9","value":100"#),
+        ("lwm2m=1.0", "/3/0", &[0xc1, 0x09, 0x64], r#""/3/0/9","value":100"#),
+        ("lwm2m=1.1", "/3/0/0", b"ACME", r#""/3/0/0","value":"ACME""#),
+        ("lwm2m=1.1", "/3/0", &[0xc1, 0x09, 0x64], r#""/3/0/9","value":100"#),
+        (
+            "lwm2m=1.1",
+            "/3/0/9",
+            &[0x81, 0xa2, 0x21, 0x66, b'/', b'3', b'/', b'0', b'/', b'9', 2, 5],
+            r#"value":5"#,
+        ),
+    ] {
+        let (mut world, mut device) = world_with(Config::default(), &["ep=m1", version]);
+        world
+            .publish("lwm2m/m1/dn", &format!(r#"{{"reqID":1,"msgType":"read","data":{{"path":"{path}"}}}}"#));
+        device.serve(&mut world, |_| Does::Answer(bare(payload)));
+        let answers = world.on("lwm2m/m1/up/resp");
+        assert!(answers.len() == 1 && answers[0].contains(shown), "{version} {path} {answers:?}");
+    }
+}
+
 #[test]
 fn emqx_compat_speaks_of_timeouts_and_resets_as_emqx_does() {
     let config = Config { emqx_compat: true, ..Config::default() };
