@@ -134,12 +134,28 @@ fn every_data_file_can_be_read() {
     }
 }
 
+/// N01 to N37 of the list of hostile inputs for MQTT-SN.
+#[test]
+fn every_hostile_input_for_mqtt_sn_has_its_row() {
+    let mut ids = std::collections::BTreeSet::new();
+    for (name, text) in all_files() {
+        let file = File::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        ids.extend(file.row.into_iter().map(|row| row.id));
+    }
+    let missing: Vec<String> =
+        (1..=37).map(|number| format!("N{number:02}")).filter(|id| !ids.contains(id)).collect();
+    assert!(missing.is_empty(), "no row for {missing:?}");
+}
+
 #[test]
 fn notation_of_bytes_is_read() {
     let sent = |text: &str| fill(&parse(text).expect("notation"), &[0xAA, 0xBB]).expect("bytes");
     assert_eq!(sent("10 0E0004 'MQ'"), [0x10, 0x0E, 0, 4, b'M', b'Q']);
     assert_eq!(sent("61*3 $1$0"), [0x61, 0x61, 0x61, 0xBB, 0xAA]);
     assert_eq!(sent("@connect(c1)"), sent("10 0E 0004 4D515454 04 02 003C 0002 6331"));
+    assert_eq!(sent("AA [01 'b' [02]] <0C 00>"), [0xAA, 4, 1, b'b', 1, 2, 3, 0x0C, 0]);
+    assert!(parse("[01").is_err());
+    assert!(parse("01]").is_err());
     assert_eq!(sent("@sub(258,a/#,1)"), sent("82 08 0102 0003 'a/#' 01"));
     assert!(parse("1").is_err());
     assert!(parse("xy").is_err());
