@@ -1,71 +1,19 @@
 //! One client: its state and the parts that it has only while it needs them.
 
+mod route;
 pub mod state;
 
-use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use broker_core::frontend::Address;
 use broker_core::link::Delivery;
 use broker_core::wheel::Timer;
 use broker_core::{Instant, PacketId, QoS};
 
 use crate::topics::{Registry, TypedSubscription};
 
+pub use route::{Route, RouteRef};
 pub use state::{Column, Rule, State, Weight, rule, weight};
-
-/// How a client is reached: an address and, behind a forwarder, a node id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// The peer's address, and the listener and local address that it used.
-    pub address: Address,
-    /// Wireless node id.
-    pub node: Option<Box<[u8]>>,
-}
-
-impl Route {
-    /// The borrowed form.
-    pub fn as_ref(&self) -> RouteRef<'_> {
-        RouteRef { address: self.address, node: self.node.as_deref() }
-    }
-}
-
-/// A [`Route`] that borrows the node id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RouteRef<'a> {
-    /// As in [`Route`].
-    pub address: Address,
-    /// As in [`Route`].
-    pub node: Option<&'a [u8]>,
-}
-
-impl Hash for RouteRef<'_> {
-    /// Made for every datagram, so of few words. Peers that differ in our own address only are rare, and found by
-    /// comparing.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Address { remote, local: _, listener } = self.address;
-        let ports = u64::from(remote.port()) << 16 | u64::from(listener.0);
-        match remote.ip() {
-            IpAddr::V4(ip) => state.write_u64(u64::from(ip.to_bits()) << 32 | ports),
-            IpAddr::V6(ip) => {
-                state.write_u128(ip.to_bits());
-                state.write_u64(ports);
-            }
-        }
-        if let Some(node) = self.node {
-            state.write(node);
-        }
-    }
-}
-
-impl RouteRef<'_> {
-    /// An owned copy.
-    pub fn to_route(self) -> Route {
-        Route { address: self.address, node: self.node.map(Box::from) }
-    }
-}
 
 /// One client with an entry here. Everything that most clients lack most of the time is boxed.
 #[derive(Debug)]
@@ -377,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_client_stays_small() {
-        assert!(size_of::<Client>() <= 208, "{}", size_of::<Client>());
+        assert!(size_of::<Client>() <= 144, "{}", size_of::<Client>());
     }
 
     #[test]

@@ -172,17 +172,17 @@ impl Clients {
 
     fn count_node(&mut self, slot: u32) {
         let Some(client) = self.slots.get(slot as usize) else { return };
-        if client.route.node.is_some() {
-            let ip = client.route.address.remote.ip();
+        if client.route.node().is_some() {
+            let ip = client.route.ip();
             let nodes = self.nodes.entry(ip).or_default();
             nodes.count += 1;
             nodes.by_age.push_back(slot);
             // Clients come and go: the list is cleaned before it is twice as long as it need be.
             if nodes.by_age.len() > 2 * nodes.count + NODES_SLACK {
                 let is_here = |slot: &u32| {
-                    self.slots.get(*slot as usize).is_some_and(|client| {
-                        client.route.node.is_some() && client.route.address.remote.ip() == ip
-                    })
+                    self.slots
+                        .get(*slot as usize)
+                        .is_some_and(|client| client.route.node().is_some() && client.route.ip() == ip)
                 };
                 // A slot that was used again stands there twice: its client came last.
                 let mut seen = HashSet::new();
@@ -196,8 +196,8 @@ impl Clients {
 
     fn uncount_node(&mut self, slot: u32) {
         let Some(client) = self.slots.get(slot as usize) else { return };
-        if client.route.node.is_some() {
-            let ip = client.route.address.remote.ip();
+        if client.route.node().is_some() {
+            let ip = client.route.ip();
             if let Some(nodes) = self.nodes.get_mut(&ip) {
                 nodes.count -= 1;
                 if nodes.count == 0 {

@@ -47,7 +47,7 @@ impl SnGateway {
     }
 
     fn is_vacant(&self, client: &Client, ip: IpAddr) -> bool {
-        if client.route.node.is_none() || client.route.address.remote.ip() != ip {
+        if client.route.node().is_none() || client.route.ip() != ip {
             return false; // its slot is another's by now
         }
         match client.state {

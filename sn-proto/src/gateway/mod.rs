@@ -198,7 +198,7 @@ impl SnGateway {
             username: self.config.username.clone(),
             password: self.config.password.clone(),
             proven: client.identity.clone(),
-            remote: Some(client.route.address.remote),
+            remote: Some(client.route.address().remote),
         }
     }
 

@@ -72,7 +72,7 @@ impl SnGateway {
             // Known from before a restart: that its name belongs to this identity is for the broker to check.
             None => was_proven && turn.peer.identity.is_some(),
         };
-        let same_ip = client.route.address.remote.ip() == turn.peer.address.remote.ip();
+        let same_ip = client.route.ip() == turn.peer.address.remote.ip();
         self.rebind_allows(was_proven, proven, same_ip)
     }
 
@@ -109,7 +109,7 @@ impl SnGateway {
         let Some(place) = client.topics.as_ref().and_then(|topics| topics.place()) else {
             return self.config.rebind == Rebind::Any;
         };
-        let same_ip = place.route.address.remote.ip() == client.route.address.remote.ip();
+        let same_ip = place.route.ip() == client.route.ip();
         client.route == place.route || self.rebind_allows(place.proven, client.identity.is_some(), same_ip)
     }
 

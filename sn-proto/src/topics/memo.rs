@@ -216,16 +216,16 @@ fn read_topic(body: &[u8]) -> Option<(u16, bool, &str)> {
 }
 
 fn write_place(place: &Place, out: &mut Vec<u8>) {
-    let Address { remote, local, listener } = place.route.address;
+    let Address { remote, local, listener } = place.route.address();
     let mut octets = Vec::with_capacity(48);
     octets.extend_from_slice(&place.keep_alive.to_be_bytes());
     octets.extend_from_slice(&place.sleep.to_be_bytes());
-    octets.push(u8::from(place.proven) | u8::from(place.route.node.is_some()) << 1);
+    octets.push(u8::from(place.proven) | u8::from(place.route.node().is_some()) << 1);
     octets.extend_from_slice(&listener.0.to_be_bytes());
     octets.extend_from_slice(&remote.port().to_be_bytes());
     write_ip(Some(remote.ip()), &mut octets);
     write_ip(local, &mut octets);
-    octets.extend_from_slice(place.route.node.as_deref().unwrap_or_default());
+    octets.extend_from_slice(place.route.node().unwrap_or_default());
     write(PLACE, &[&octets], out);
 }
 
@@ -252,9 +252,9 @@ fn read_place(body: &[u8]) -> Option<Place> {
     let (local, node) = read_ip(rest)?;
     let remote = SocketAddr::new(ip?, u16::from_be_bytes([*port_high, *port_low]));
     let listener = ListenerId(u16::from_be_bytes([*listener_high, *listener_low]));
-    let node = (flags & 0b10 != 0).then(|| Box::from(node));
+    let node = (flags & 0b10 != 0).then_some(node);
     Some(Place {
-        route: Route { address: Address { remote, local, listener }, node },
+        route: Route::new(Address { remote, local, listener }, node),
         keep_alive: u16::from_be_bytes([*ka_high, *ka_low]),
         sleep: u16::from_be_bytes([*sleep_high, *sleep_low]),
         proven: flags & 0b01 != 0,
@@ -316,12 +316,12 @@ mod tests {
         note(&mut registry, Change::Unsubscribed(short));
         for (remote, local, node) in [
             ("192.0.2.1:1000", None, None),
-            ("[2001:db8::1]:9", Some("2001:db8::2".parse().expect("ip")), Some(Box::from(&b"node"[..]))),
-            ("192.0.2.2:65535", Some("192.0.2.3".parse().expect("ip")), Some(Box::from(&b""[..]))),
+            ("[2001:db8::1]:9", Some("2001:db8::2".parse().expect("ip")), Some(&b"node"[..])),
+            ("192.0.2.2:65535", Some("192.0.2.3".parse().expect("ip")), Some(&b""[..])),
         ] {
             let address =
                 Address { remote: remote.parse().expect("address"), local, listener: ListenerId(3) };
-            let place = Place { route: Route { address, node }, keep_alive: 60, sleep: 300, proven: true };
+            let place = Place { route: Route::new(address, node), keep_alive: 60, sleep: 300, proven: true };
             registry.set_place(place.clone());
             note(&mut registry, Change::Place);
             assert_eq!(read(&registry.whole_memo()).place(), Some(&place));
