@@ -2,6 +2,7 @@
 use super::job::{Attempt, Job, Origin, Split};
 use super::requests::{Target, format_use};
 use super::{Lwm2mServer, formats};
+use crate::catalog::Version;
 use crate::coap::{Code, Failure, Request};
 use crate::command::{Answer, Command, FirmwareOrder, Operation, WriteMode};
 use crate::content::{ContentFormat, Context};
@@ -146,10 +147,12 @@ impl Lwm2mServer {
         }
     }
 
-    /// A device that lacks composite operations is not asked again.
+    /// A device that lacks composite operations is not asked again, and one of LwM2M 1.0, which has none, never.
     fn split_if_known(&mut self, id: u32) {
         let Some(job) = self.jobs.get_mut(id) else { return };
-        let lacks = self.devices.get(job.device).is_some_and(|device| device.learned.lacks_composite());
+        let lacks = self.devices.get(job.device).is_some_and(|device| {
+            device.learned.lacks_composite() || device.registration.version == Version::V1_0
+        });
         if lacks && may_split(&job.command.operation) {
             job.split = Some(Split::default());
         }

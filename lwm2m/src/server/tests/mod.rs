@@ -5,6 +5,7 @@ mod emqx;
 mod firmware;
 mod first_light;
 mod hostile;
+mod index;
 mod lossy;
 mod observing;
 mod operations;

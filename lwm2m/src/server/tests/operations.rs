@@ -404,6 +404,19 @@ fn composite_reads_are_split_for_a_device_that_lacks_them_and_it_is_not_asked_ag
     assert!(answers[0].contains(r#""code":"4.04""#), "all failed: the first error's code: {answers:?}");
 }
 
+/// LwM2M 1.0 has no FETCH; what a device of 1.0 makes of one nobody knows.
+#[test]
+fn composite_reads_of_a_1_0_device_are_split_without_asking() {
+    let mut world = World::new();
+    let mut device = Device::new(56830);
+    device.register(&mut world, V1_0, LINKS);
+    world.heard();
+    world.publish(B, r#"{"reqID":24,"msgType":"read-composite","data":{"paths":["/3/0/0","/3/0/9"]}}"#);
+    let asked = device.serve(&mut world, |_| Does::Answer(Reply::text("5")));
+    assert_eq!(asked, ["GET /3/0/0 accept 11542", "GET /3/0/9 accept 11542"]);
+    assert!(world.on("lwm2m/m1/up/resp")[0].contains(r#""split":true"#));
+}
+
 #[test]
 fn composite_writes_are_split_only_when_asked() {
     let mut world = World::new();
