@@ -12,10 +12,11 @@ use crate::fronts::{Front, FrontSettings};
 use crate::stats::Stats;
 use crate::streams::{Requests, Streams};
 use crate::trace::{self, Traces};
-use crate::udp::{Batch, Groups, Refreshed, Speaker, UdpPort};
+use crate::udp::{BATCH, Batch, Groups, Received, Refreshed, Speaker, UdpPort};
 use broker_core::frontend::{Actions, DatagramOut, Frontend, Peer};
 use broker_core::link::{Ask, FrontendId, Notice};
 use broker_core::{Broker, Effects, FromBroker, Instant, LinkId, Now, ToBroker};
+use std::net::{IpAddr, SocketAddr};
 
 /// Events collected before they are handed out: a bound on their memory, and near enough to the caches.
 const EVENTS_AT_ONCE: usize = 256;
@@ -38,7 +39,9 @@ pub(crate) struct Hub {
     pub(crate) ports: Vec<UdpPort>,
     pub(crate) groups: Groups,
     actions: Actions,
-    batch: Batch,
+    /// Datagrams that came, and those that go: what came is read while answers leave.
+    incoming: Batch,
+    outgoing: Batch,
     traces: Traces,
     /// Log lines of the broker and the front-ends.
     pub(crate) notices: Vec<Notice>,
@@ -66,7 +69,8 @@ impl Hub {
             ports: Vec::new(),
             groups,
             actions: Actions::default(),
-            batch: Batch::new(),
+            incoming: Batch::new(),
+            outgoing: Batch::new(),
             traces: Traces::default(),
             notices: Vec::new(),
         }
@@ -226,34 +230,27 @@ impl Hub {
     /// Takes one batch of datagrams from each UDP socket that has some, and handles them.
     pub(crate) fn receive(&mut self, now: Now, streams: &mut Streams, stats: &mut Stats) {
         for index in 0..self.ports.len() {
-            let Some(port) = self.ports.get_mut(index) else { continue };
-            if !port.readable {
-                continue;
-            }
-            let Some(Some(front)) = self.fronts.get_mut(port.frontend as usize) else {
-                // Nobody speaks this protocol yet: read and forgotten.
-                port.receive(&mut self.batch, &mut stats.udp, |_| {});
-                continue;
-            };
-            let (actions, groups) = (&mut self.actions, &self.groups);
-            let mut peer: Option<Peer> = None;
-            let mut own = 0;
-            port.receive(&mut self.batch, &mut stats.udp, |received| {
-                let mut address = received.from;
-                if received.group {
-                    match groups.speaker(&received) {
-                        Speaker::Own => {
-                            own += 1;
-                            return;
-                        }
-                        Speaker::Other(heard_on) => address.listener = heard_on,
-                        Speaker::Unknown => {}
-                    }
+            let Some(port) = self.ports.get_mut(index).filter(|port| port.readable) else { continue };
+            let (frontend, listener) = (port.frontend, port.listener);
+            let mut batch = std::mem::take(&mut self.incoming);
+            let count = port.fill(&mut batch, &mut stats.udp);
+            let mut waiting = Waiting::NOBODY;
+            for place in 0..count {
+                let Some(received) = batch.datagram(place, listener) else {
+                    stats.udp.unusable += 1;
+                    continue;
+                };
+                // What a peer has asked for is done before it is heard again: what it sends behind a CONNECT finds
+                // the connection, and what it sent before a DISCONNECT is answered.
+                if waiting.meets(received.from.remote) {
+                    self.collect(now, stats);
+                    self.settle(now, streams, stats);
+                    waiting.count = 0;
+                    waiting.meets(received.from.remote);
                 }
-                let peer = peer.insert(Peer { address, group: received.group, identity: None });
-                front.handle_datagram(now, peer, received.bytes, actions);
-            });
-            stats.udp.own_heard += own;
+                self.handle_datagram(now, frontend, &received, stats);
+            }
+            self.incoming = batch;
             self.collect(now, stats);
             self.settle(now, streams, stats);
         }
@@ -261,12 +258,36 @@ impl Hub {
             && let Some(Some(front)) = self.fronts.get_mut(FrontendId::MqttSn as usize)
         {
             let actions = &mut self.actions;
-            self.groups.receive(&mut self.batch, &mut stats.udp, |peer, bytes| {
+            self.groups.receive(&mut self.incoming, &mut stats.udp, |peer, bytes| {
                 front.handle_datagram(now, peer, bytes, actions);
             });
             self.collect(now, stats);
             self.settle(now, streams, stats);
         }
+    }
+
+    fn handle_datagram(
+        &mut self,
+        now: Now,
+        frontend: FrontendId,
+        received: &Received<'_>,
+        stats: &mut Stats,
+    ) {
+        // Nobody may speak this protocol yet: read and forgotten.
+        let Some(Some(front)) = self.fronts.get_mut(frontend as usize) else { return };
+        let mut address = received.from;
+        if received.group {
+            match self.groups.speaker(received) {
+                Speaker::Own => {
+                    stats.udp.own_heard += 1;
+                    return;
+                }
+                Speaker::Other(heard_on) => address.listener = heard_on,
+                Speaker::Unknown => {}
+            }
+        }
+        let peer = Peer { address, group: received.group, identity: None };
+        front.handle_datagram(now, &peer, received.bytes, &mut self.actions);
     }
 
     /// Looks whether interfaces have come or gone, and tells MQTT-SN where its groups are.
@@ -300,7 +321,7 @@ impl Hub {
                 .filter(|datagram| datagram.to.listener == port.listener)
                 .collect();
             if !mine.is_empty() {
-                port.send(&mut self.batch, &mut stats.udp, &self.actions, &mine);
+                port.send(&mut self.outgoing, &mut stats.udp, &self.actions, &mine);
                 for (to, error) in port.group_failures.drain(..) {
                     self.groups.send_failed(to, &error);
                 }
@@ -351,5 +372,38 @@ impl Hub {
         self.effects.clear();
         self.events.clear();
         self.actions.clear();
+        if self.incoming.is_empty() {
+            self.incoming = Batch::new();
+        }
+    }
+}
+
+/// Peers of a batch that were heard and whose requests wait for the broker. Two that share a mark only cost a turn.
+struct Waiting {
+    marks: [u64; BATCH],
+    count: usize,
+}
+
+impl Waiting {
+    const NOBODY: Waiting = Waiting { marks: [0; BATCH], count: 0 };
+
+    /// Whether this peer is among them; if not, it is from now on.
+    fn meets(&mut self, peer: SocketAddr) -> bool {
+        let ip = match peer.ip() {
+            IpAddr::V4(ip) => u64::from(ip.to_bits()),
+            IpAddr::V6(ip) => {
+                let bits = ip.to_bits();
+                (bits >> 64) as u64 ^ bits as u64
+            }
+        };
+        let mark = ip.rotate_left(16) ^ u64::from(peer.port());
+        if self.marks.iter().take(self.count).any(|known| *known == mark) {
+            return true;
+        }
+        if let Some(place) = self.marks.get_mut(self.count) {
+            *place = mark;
+            self.count += 1;
+        }
+        false
     }
 }

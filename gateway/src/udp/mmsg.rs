@@ -35,9 +35,11 @@ pub(crate) struct Received<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// The vectors that the system calls work on; one per worker, for all of its sockets.
+/// The vectors that the system calls work on. A worker has one to receive and one to send, for all of its sockets.
 ///
-/// The receive room is 4 MiB of address space, of which only touched pages take memory.
+/// The receive room is 4 MiB of address space, of which only touched pages take memory. The default is empty: it
+/// receives and sends nothing, and stands where another was taken out.
+#[derive(Default)]
 pub(crate) struct Batch {
     data: Vec<u8>,
     names: Vec<libc::sockaddr_storage>,
@@ -55,10 +57,10 @@ impl std::fmt::Debug for Batch {
 /// What one receive call brought beside the datagrams themselves.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReceiveReport {
-    /// Datagrams taken from the socket.
+    /// Datagrams taken from the socket: [`Batch::datagram`] 0 and up.
     pub(crate) datagrams: usize,
-    /// Datagrams that were cut or came without a usable sender: dropped.
-    pub(crate) unusable: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
     /// The kernel's running count of datagrams dropped because the socket's buffer was full.
     pub(crate) kernel_drops: Option<u32>,
 }
@@ -76,16 +78,16 @@ impl Batch {
         }
     }
 
-    /// Takes up to [`BATCH`] datagrams from `socket` and hands each to `each`.
+    /// Whether it was taken out ([`Batch::default`]).
+    pub(crate) fn is_empty(&self) -> bool {
+        self.headers.is_empty()
+    }
+
+    /// Takes up to [`BATCH`] datagrams from `socket`.
     ///
     /// # Errors
     /// What `recvmmsg` reports; `WouldBlock` when there is nothing.
-    pub(crate) fn receive(
-        &mut self,
-        socket: RawFd,
-        listener: ListenerId,
-        mut each: impl FnMut(Received<'_>),
-    ) -> io::Result<ReceiveReport> {
+    pub(crate) fn receive(&mut self, socket: RawFd) -> io::Result<ReceiveReport> {
         for (((header, vector), (name, control)), data) in self
             .headers
             .iter_mut()
@@ -104,39 +106,43 @@ impl Batch {
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;
         }
-        // SAFETY: `headers` holds BATCH valid entries whose pointers were set above to distinct, live parts of this
-        // batch with their true lengths; the call does not keep them. A null timeout means none.
+        // SAFETY: the pointers of all `headers` were set above to distinct, live parts of this batch with their true
+        // lengths; the call does not keep them. A null timeout means none.
         let count = unsafe {
             libc::recvmmsg(
                 socket,
                 self.headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                self.headers.len() as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 std::ptr::null_mut(),
             )
         };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        let mut report = ReceiveReport { datagrams: count, ..ReceiveReport::default() };
-        for ((header, name), data) in
-            self.headers.iter().zip(&self.names).zip(self.data.chunks_exact(DATAGRAM_BYTES)).take(count)
-        {
-            let control = read_control(&header.msg_hdr);
-            report.kernel_drops = control.drops.or(report.kernel_drops);
-            let bytes = data.get(..header.msg_len as usize);
-            match (read_name(name), bytes) {
-                (Some(remote), Some(bytes)) if header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0 => {
-                    each(Received {
-                        from: Address { remote, local: control.local, listener },
-                        group: control.group,
-                        hit: control.hit,
-                        interface: control.interface,
-                        bytes,
-                    })
-                }
-                (_, _) => report.unusable += 1,
-            }
+        let filled = self.headers.get(..count).unwrap_or_default();
+        Ok(ReceiveReport {
+            datagrams: filled.len(),
+            bytes: filled.iter().map(|header| u64::from(header.msg_len)).sum(),
+            kernel_drops: filled.last().and_then(|last| read_control(&last.msg_hdr).drops),
+        })
+    }
+
+    /// A datagram of the last [`Batch::receive`] that brought at least `index` + 1, `None` when it was cut or came
+    /// without a usable sender.
+    pub(crate) fn datagram(&self, index: usize, listener: ListenerId) -> Option<Received<'_>> {
+        let (header, name) = (self.headers.get(index)?, self.names.get(index)?);
+        let data = self.data.chunks_exact(DATAGRAM_BYTES).nth(index)?;
+        if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+            return None;
         }
-        Ok(report)
+        let (remote, bytes) = (read_name(name)?, data.get(..header.msg_len as usize)?);
+        let control = read_control(&header.msg_hdr);
+        Some(Received {
+            from: Address { remote, local: control.local, listener },
+            group: control.group,
+            hit: control.hit,
+            interface: control.interface,
+            bytes,
+        })
     }
 
     /// Sends `datagrams`, whose bytes lie in `actions.wire`, from `socket`, at most [`BATCH`] of them; says how many

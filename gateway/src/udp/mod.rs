@@ -5,5 +5,5 @@ mod mmsg;
 mod port;
 
 pub(crate) use groups::{GroupSettings, Groups, Refreshed, Speaker};
-pub(crate) use mmsg::Batch;
+pub(crate) use mmsg::{BATCH, Batch, Received};
 pub(crate) use port::{UdpCounters, UdpPort, bind, shortfall};

@@ -116,21 +116,26 @@ impl UdpPort {
         counters: &mut UdpCounters,
         mut each: impl FnMut(Received<'_>),
     ) {
-        let mut bytes = 0;
-        let result = batch.receive(self.socket.as_raw_fd(), self.listener, |received| {
-            bytes += received.bytes.len() as u64;
-            each(received);
-        });
-        match result {
+        for index in 0..self.fill(batch, counters) {
+            match batch.datagram(index, self.listener) {
+                Some(received) => each(received),
+                None => counters.unusable += 1,
+            }
+        }
+    }
+
+    /// Takes one batch of datagrams; says how many. What is left shows in `readable`.
+    pub(crate) fn fill(&mut self, batch: &mut Batch, counters: &mut UdpCounters) -> usize {
+        match batch.receive(self.socket.as_raw_fd()) {
             Ok(report) => {
                 // A full batch may have left some behind; anything less has emptied the socket.
                 self.readable = report.datagrams == BATCH;
                 counters.datagrams_received += report.datagrams as u64;
-                counters.bytes_received += bytes;
-                counters.unusable += report.unusable;
+                counters.bytes_received += report.bytes;
                 if let Some(drops) = report.kernel_drops {
                     self.note_drops(drops, counters);
                 }
+                return report.datagrams;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // WouldBlock, or a pending error of the socket, which reading has cleared.
@@ -138,6 +143,7 @@ impl UdpPort {
                 self.readable = error.kind() != io::ErrorKind::WouldBlock && self.readable && retry(&error)
             }
         }
+        0
     }
 
     /// Asks how many datagrams the kernel has dropped: what comes with a datagram is the count when it was queued, so

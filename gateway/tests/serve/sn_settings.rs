@@ -1,56 +1,7 @@
 //! The settings of MQTT-SN, each seen from outside by a device.
-use crate::gateway::{Gateway, PATIENCE, publish_packet};
-use std::net::UdpSocket;
+use crate::gateway::{Gateway, publish_packet};
+use crate::sn_device::{Device, connect};
 use std::process::Command;
-
-/// A device's socket.
-struct Device(UdpSocket);
-
-impl Device {
-    fn new(gateway: &Gateway) -> Device {
-        Device::at(gateway, "127.0.0.1")
-    }
-
-    fn at(gateway: &Gateway, ip: &str) -> Device {
-        let socket = UdpSocket::bind((ip, 0)).unwrap();
-        socket.connect(gateway.sn).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Device(socket)
-    }
-
-    fn connected(gateway: &Gateway, client_id: &str) -> Device {
-        let device = Device::new(gateway);
-        assert_eq!(device.ask(&connect(client_id)), [3, 5, 0], "{client_id}");
-        device
-    }
-
-    fn send(&self, bytes: &[u8]) {
-        self.0.send(bytes).unwrap();
-    }
-
-    fn hear(&self) -> Vec<u8> {
-        let mut bytes = [0; 2048];
-        let length = self.0.recv(&mut bytes).expect("an answer");
-        bytes[..length].to_vec()
-    }
-
-    fn ask(&self, bytes: &[u8]) -> Vec<u8> {
-        self.send(bytes);
-        self.hear()
-    }
-
-    /// The return code of a SUBSCRIBE to this predefined id.
-    fn subscribed(&self, id: u16) -> u8 {
-        let [high, low] = id.to_be_bytes();
-        *self.ask(&[7, 0x12, 0x01, 0, 1, high, low]).last().unwrap()
-    }
-}
-
-fn connect(client_id: &str) -> Vec<u8> {
-    let mut bytes = vec![u8::try_from(6 + client_id.len()).unwrap(), 4, 4, 1, 0, 0];
-    bytes.extend(client_id.as_bytes());
-    bytes
-}
 
 #[test]
 fn predefined_topics_are_for_all_and_for_single_devices_and_a_reload_reads_their_file_again() {
