@@ -96,19 +96,23 @@ impl Lwm2mConfig {
     /// # Errors
     /// When the mount point is none.
     pub fn topics(&self) -> Result<Topics, BadMountpoint> {
-        let leaf = |name: &str, qos| Leaf { name: name.into(), qos };
-        let uplink = leaf(&self.topic_uplink, QoS::AtMostOnce);
+        self.leaves().mounted_at(&self.mountpoint)
+    }
+
+    /// What stands below the mount point.
+    pub fn leaves(&self) -> Topics {
+        let leaf = |name: &str, qos| Leaf { name: name.into(), qos: QoS::from_u8(qos).unwrap_or_default() };
         let mut topics = Topics::default();
         topics.command = self.topic_command.as_str().into();
         topics.downlink = self.topic_downlink.as_str().into();
-        topics.response = leaf(&self.topic_response, QoS::AtMostOnce);
-        topics.register = uplink.clone();
-        topics.update = uplink.clone();
-        topics.uplink = uplink;
-        topics.notify = leaf(&self.topic_notify, QoS::AtMostOnce);
-        topics.event = leaf(&self.topic_event, QoS::AtMostOnce);
-        topics.status = leaf(&self.topic_status, QoS::AtLeastOnce);
-        topics.mounted_at(&self.mountpoint)
+        topics.response = leaf(&self.topic_response, self.qos_response);
+        topics.uplink = leaf(&self.topic_uplink, self.qos_uplink);
+        topics.notify = leaf(&self.topic_notify, self.qos_notify);
+        topics.register = leaf(&self.topic_register, self.qos_register);
+        topics.update = leaf(&self.topic_update, self.qos_update);
+        topics.event = leaf(&self.topic_event, self.qos_event);
+        topics.status = leaf(&self.topic_status, self.qos_status);
+        topics
     }
 
     /// What is observed without a command.

@@ -257,6 +257,20 @@ t.toml:3:11: error: mqtt.sn.predefined.client."a.b".topic.2 = "a" has the id 1 a
   try:  remove one of the two ids, 1 or 2"#,
     ),
     (
+        "topics_of_lwm2m_that_cannot_serve",
+        "[lwm2m.topics]\ncommand = \"\"\nresponse = \"a/#\"\nup = \"dn/resp\"\n",
+        r#"
+t.toml:2:11: error: lwm2m.topics.command is not a topic that can serve
+  rule: commands need a topic to come in by
+  try:  lwm2m.topics.command = "command"
+t.toml:3:12: error: lwm2m.topics.response is not a topic that can serve
+  rule: a topic has no + and # in it
+  try:  lwm2m.topics.response = "response"
+t.toml:4:6: error: lwm2m.topics.up is not a topic that can serve
+  rule: commands come in on topics of their own
+  try:  lwm2m.topics.up = "up/resp""#,
+    ),
+    (
         "a_mount_point_without_a_slash",
         "mqtt.sn.mountpoint = \"site1\"\n",
         r#"

@@ -110,6 +110,22 @@ pub(crate) fn check(
             advice: "lwm2m.mountpoint = \"lwm2m/%e/\"".to_owned(),
         });
     }
+    for (key, error) in config.lwm2m.leaves().bad_leaves() {
+        let name = format!("lwm2m.topics.{key}");
+        let usual = match key {
+            "up" | "register" | "update" => "up/resp",
+            "notify" => "up/notify",
+            other => other,
+        };
+        if sound(&[&name]) {
+            problems.push(Problem {
+                place: place(&[&name]),
+                what: format!("{name} is not a topic that can serve"),
+                rule: error.to_string(),
+                advice: format!("{name} = \"{usual}\""),
+            });
+        }
+    }
     if sound(&["lwm2m.auto_observe"])
         && let Err(error) = config.lwm2m.observed()
     {

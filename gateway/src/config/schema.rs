@@ -148,6 +148,7 @@ macro_rules! schema {
 const PORT: Kind = Kind::Port;
 const SIXTEEN_BITS: Kind = Kind::Integer { min: 1, max: 65_535 };
 const TOPIC: Kind = Kind::Text { max: 256 };
+const QOS: Kind = Kind::Integer { min: 0, max: 2 };
 const RATE: Kind = Kind::Integer { min: 0, max: 10_000_000 };
 const COUNT: Kind = Kind::Integer { min: 1, max: 1_000_000_000 };
 const SECOND: Duration = Duration::from_secs(1);
@@ -368,14 +369,33 @@ schema! {
         topic_response: String, "lwm2m.topics.response" = "\"response\"", TOPIC, Restart;
         /// Topic of commands as EMQX has them, and of all levels below it.
         topic_downlink: String, "lwm2m.topics.dn" = "\"dn\"", TOPIC, Restart;
-        /// Topic of the answers to those, of register and update messages.
+        /// Topic of the answers to those; "" for none.
         topic_uplink: String, "lwm2m.topics.up" = "\"up/resp\"", TOPIC, Restart;
-        /// Topic of notifications and of what devices send by themselves.
+        /// Topic of notifications and of what devices send by themselves; "" for none.
         topic_notify: String, "lwm2m.topics.notify" = "\"up/notify\"", TOPIC, Restart;
+        /// Topic of EMQX's register messages; "" for none.
+        topic_register: String, "lwm2m.topics.register" = "\"up/resp\"", TOPIC, Restart;
+        /// Topic of EMQX's update messages; "" for none.
+        topic_update: String, "lwm2m.topics.update" = "\"up/resp\"", TOPIC, Restart,
+            example = "\"up/update\"";
         /// Topic of life-cycle and command events; "" for none.
         topic_event: String, "lwm2m.topics.event" = "\"event\"", TOPIC, Restart;
         /// Topic of the retained online/offline status; "" for none.
         topic_status: String, "lwm2m.topics.status" = "\"status\"", TOPIC, Restart;
+        /// QoS of what is published on lwm2m.topics.response.
+        qos_response: u8, "lwm2m.qos.response" = "0", QOS, Restart;
+        /// The same of lwm2m.topics.up.
+        qos_uplink: u8, "lwm2m.qos.up" = "0", QOS, Restart;
+        /// The same of lwm2m.topics.notify.
+        qos_notify: u8, "lwm2m.qos.notify" = "0", QOS, Restart;
+        /// The same of lwm2m.topics.register.
+        qos_register: u8, "lwm2m.qos.register" = "0", QOS, Restart;
+        /// The same of lwm2m.topics.update.
+        qos_update: u8, "lwm2m.qos.update" = "0", QOS, Restart;
+        /// The same of lwm2m.topics.event.
+        qos_event: u8, "lwm2m.qos.event" = "0", QOS, Restart;
+        /// The same of lwm2m.topics.status.
+        qos_status: u8, "lwm2m.qos.status" = "1", QOS, Restart;
         /// The shortest lifetime that a device gets; a shorter one, but for 0, is raised.
         lifetime_min: Duration, "lwm2m.lifetime_min" = "\"1s\"",
             Kind::Duration { min: SECOND, max: CENTURY, may_be_off: false, whole_seconds: true }, Reload,

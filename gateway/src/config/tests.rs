@@ -7,6 +7,7 @@ use super::kind::Kind;
 use super::load::load_with_text;
 use super::schema::Key;
 use super::*;
+use lwm2m::server::Topics;
 
 /// Loads `text` as if it stood in `t.toml` of this package's folder, with two variables set.
 pub(super) fn loaded(text: &str) -> Result<Loaded, Problems> {
@@ -526,6 +527,22 @@ fn sources_outside_config(folder: &Path) -> String {
     text
 }
 
+#[test]
+fn each_topic_of_lwm2m_has_its_own_name_and_qos() {
+    let keys = ["response", "up", "notify", "register", "update", "event", "status"];
+    let mut text = "[lwm2m.topics]\ncommand = \"c\"\ndn = \"d\"\n".to_owned();
+    keys.iter().for_each(|key| text.push_str(&format!("{key} = \"x/{key}\"\n")));
+    text.push_str("[lwm2m.qos]\n");
+    keys.iter().enumerate().for_each(|(at, key)| text.push_str(&format!("{key} = {}\n", at % 3)));
+    let topics = loaded(&text).expect("it is sound").config.lwm2m.topics().expect("mounted");
+    assert_eq!((&*topics.command, &*topics.downlink), ("c", "d"));
+    let Topics { response, uplink, notify, register, update, event, status, .. } = topics;
+    let leaves = [response, uplink, notify, register, update, event, status];
+    for ((at, key), leaf) in keys.iter().enumerate().zip(leaves) {
+        assert_eq!((&*leaf.name, leaf.qos as usize), (&*format!("x/{key}"), at % 3));
+    }
+}
+
 /// A key that nothing reads would be ignored without a word.
 #[test]
 fn every_key_is_read_by_the_program_or_says_that_it_is_not() {
@@ -541,6 +558,7 @@ fn every_key_is_read_by_the_program_or_says_that_it_is_not() {
         "xml_folder",
         "server",
         "topics",
+        "leaves",
         "observed",
         "awake_windows",
     ] {

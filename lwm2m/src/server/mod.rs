@@ -53,7 +53,7 @@ use std::sync::Arc;
 pub use config::{AutoObserve, AwakeWindows, Config, NewAddress, UpdateEvents};
 pub use counters::Counters;
 pub use firmware::{ImageFault, Images};
-pub use topics::{BadMountpoint, Leaf, Topics};
+pub use topics::{BadLeaf, BadMountpoint, Leaf, Topics};
 
 use job::Jobs;
 use service::Service;

@@ -75,7 +75,62 @@ impl std::fmt::Display for BadMountpoint {
 
 impl std::error::Error for BadMountpoint {}
 
+/// Why a topic cannot stand below the mount point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadLeaf {
+    /// It is no topic name (MQTT 3.1.1 §4.7.1, §4.7.3).
+    NoTopic,
+    /// Without it no command could come.
+    Missing,
+    /// What is published there would be taken for a command.
+    Command,
+}
+
+impl std::fmt::Display for BadLeaf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            BadLeaf::NoTopic => "a topic has no + and # in it",
+            BadLeaf::Missing => "commands need a topic to come in by",
+            BadLeaf::Command => "commands come in on topics of their own",
+        })
+    }
+}
+
 impl Topics {
+    /// What is wrong with the topics below the mount point: the key of each, and why.
+    pub fn bad_leaves(&self) -> Vec<(&'static str, BadLeaf)> {
+        let judge = |(key, name): (&'static str, &str)| {
+            let commands = matches!(key, "command" | "dn");
+            let topic = self.of("e", name);
+            let why = if name.is_empty() {
+                commands.then_some(BadLeaf::Missing)
+            } else if TopicName::new(&topic).is_err() {
+                Some(BadLeaf::NoTopic)
+            } else {
+                match self.parse(&topic) {
+                    Some((_, Channel::Command)) if key != "command" => Some(BadLeaf::Command),
+                    Some((_, Channel::Downlink)) if !commands => Some(BadLeaf::Command),
+                    Some((_, Channel::Command | Channel::Downlink)) | None => None,
+                }
+            };
+            why.map(|why| (key, why))
+        };
+        [
+            ("command", &*self.command),
+            ("dn", &*self.downlink),
+            ("response", &*self.response.name),
+            ("up", &*self.uplink.name),
+            ("notify", &*self.notify.name),
+            ("register", &*self.register.name),
+            ("update", &*self.update.name),
+            ("event", &*self.event.name),
+            ("status", &*self.status.name),
+        ]
+        .into_iter()
+        .filter_map(judge)
+        .collect()
+    }
+
     /// Mounts everything below `mountpoint`, in which `%e` or `${endpoint_name}` stands for the endpoint's name.
     ///
     /// # Errors
@@ -155,6 +210,26 @@ mod tests {
         }
         let filters: Vec<String> = topics.filters().iter().map(|f| f.as_str().to_owned()).collect();
         assert_eq!(filters, ["lwm2m/+/command", "lwm2m/+/dn/#"]);
+    }
+
+    #[test]
+    fn topics_that_could_not_serve_are_named() {
+        assert_eq!(Topics::default().bad_leaves(), []);
+        let leaf = |name: &str| Leaf::new(name, QoS::AtMostOnce);
+        let mut topics = Topics::default();
+        (topics.command, topics.downlink) = ("".into(), "+".into());
+        (topics.response, topics.event) = (leaf("a/#"), leaf(""));
+        assert_eq!(
+            topics.bad_leaves(),
+            [("command", BadLeaf::Missing), ("dn", BadLeaf::NoTopic), ("response", BadLeaf::NoTopic)]
+        );
+        let mut topics = Topics::default();
+        topics.downlink = "command".into();
+        (topics.response, topics.uplink) = (leaf("command"), leaf("command/resp"));
+        assert_eq!(
+            topics.bad_leaves(),
+            [("dn", BadLeaf::Command), ("response", BadLeaf::Command), ("up", BadLeaf::Command)]
+        );
     }
 
     #[test]
