@@ -49,7 +49,7 @@ fn operation(name: &str, fields: &Fields, type_of: TypeOf<'_>) -> Result<Option<
     let base_names = || paths("BaseNames", &fields.json("BaseNames"));
     let operation = match name {
         "Read" => Operation::Read { path: base_name(fields)?, query: None },
-        "Discover" => Operation::Discover { path: base_name(fields)? },
+        "Discover" => Operation::Discover { path: base_name(fields)?, query: None },
         "Observe" => Operation::Observe { path: base_name(fields)? },
         "Cancel-Observe" => Operation::CancelObserve { path: base_name(fields)? },
         "Delete" => Operation::Delete { path: deletable(base_name(fields)?, "BaseName")? },

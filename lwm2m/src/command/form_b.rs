@@ -94,7 +94,10 @@ impl Data<'_> {
                 let (path, query) = self.path_and_query()?;
                 Operation::Read { path, query }
             }
-            "discover" => Operation::Discover { path: self.path()? },
+            "discover" => {
+                let (path, query) = self.path_and_query()?;
+                Operation::Discover { path, query }
+            }
             "observe" => Operation::Observe { path: self.path()? },
             "cancel-observe" => Operation::CancelObserve { path: self.path()? },
             "delete" => Operation::Delete { path: deletable(self.path()?, "path")? },

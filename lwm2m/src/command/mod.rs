@@ -99,6 +99,8 @@ pub enum Operation {
     Discover {
         /// Below what.
         path: ObjectPath,
+        /// As for Read; 1.2 knows `depth=N`.
+        query: Option<String>,
     },
     /// Write one or more resources below `path`.
     Write {
@@ -180,7 +182,7 @@ impl Operation {
     pub fn path(&self) -> ObjectPath {
         match self {
             Operation::Read { path, .. }
-            | Operation::Discover { path }
+            | Operation::Discover { path, .. }
             | Operation::Write { path, .. }
             | Operation::WriteAttributes { path, .. }
             | Operation::Execute { path, .. }

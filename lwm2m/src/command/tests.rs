@@ -108,7 +108,7 @@ fn every_command_of_form_a_is_read() {
         ),
         (
             r#"{"CmdID":8,"Command":"Discover","BaseName":"/3/0/7"}"#,
-            Operation::Discover { path: path("/3/0/7") },
+            Operation::Discover { path: path("/3/0/7"), query: None },
         ),
         (
             r#"{"CmdID":9,"Command":"Write-Attributes","BaseName":"/3/0/9","Value":"pmin=5&pmax=60&lt=20"}"#,
@@ -202,7 +202,7 @@ fn every_command_of_form_b_is_read() {
         (r#"{"reqID":1,"msgType":"read","data":{"basePath":"3/0"}}"#, read("/3/0", None)),
         (
             r#"{"reqID":2,"msgType":"discover","data":{"path":"/3/0"}}"#,
-            Operation::Discover { path: path("/3/0") },
+            Operation::Discover { path: path("/3/0"), query: None },
         ),
         (
             r#"{"reqID":3,"msgType":"write","data":{"path":"/3/0/9","type":"Integer","value":12345}}"#,

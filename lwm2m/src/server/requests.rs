@@ -46,6 +46,14 @@ pub(super) struct Target<'a> {
     pub(super) token: Option<Token>,
 }
 
+/// A GET with the asker's query.
+fn asking(mut options: Options, query: Option<&str>) -> Request {
+    for argument in query.unwrap_or_default().split('&').filter(|argument| !argument.is_empty()) {
+        options.add(CoapOption::UriQuery, argument);
+    }
+    Request::new(Code::GET, options)
+}
+
 impl Target<'_> {
     fn at(&self, path: ObjectPath) -> Options {
         let options = Options::new().with_path(&self.device.registration.objects.root);
@@ -140,16 +148,10 @@ impl Target<'_> {
     pub(super) fn compose(&self, operation: &Operation) -> Result<Request, String> {
         let get = |path| Request::new(Code::GET, self.accepting(path));
         let request = match operation {
-            Operation::Read { path, query } => {
-                let mut options = self.accepting(*path);
-                for argument in query.iter().flat_map(|query| query.split('&')).filter(|a| !a.is_empty()) {
-                    options.add(CoapOption::UriQuery, argument);
-                }
-                Request::new(Code::GET, options)
-            }
-            Operation::Discover { path } => {
+            Operation::Read { path, query } => asking(self.accepting(*path), query.as_deref()),
+            Operation::Discover { path, query } => {
                 let link_format = u32::from(ContentFormat::Link.number());
-                Request::new(Code::GET, self.at(*path).with_uint(CoapOption::Accept, link_format))
+                asking(self.at(*path).with_uint(CoapOption::Accept, link_format), query.as_deref())
             }
             Operation::Write { path, mode, entries } => {
                 let method = match mode {

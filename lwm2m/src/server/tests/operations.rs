@@ -186,6 +186,13 @@ fn the_operations_of_form_b_go_to_a_1_1_device_in_its_formats() {
             ),
             row(
                 B,
+                r#"{"reqID":31,"msgType":"discover","data":{"path":"/3?depth=1"}}"#,
+                "GET /3?depth=1 accept 40",
+                Reply::content(40, "</3>,</3/0>"),
+                r#"{"reqID":31,"msgType":"discover","data":{"reqPath":"/3","code":"2.05","codeMsg":"content","content":["</3>","</3/0>"]}}"#,
+            ),
+            row(
+                B,
                 r#"{"reqID":3,"msgType":"write","data":{"path":"/3/0/13","type":"Integer","value":12345}}"#,
                 "PUT /3/0/13 cf 0 [3132333435]",
                 changed(),
