@@ -107,15 +107,17 @@ impl Lwm2mServer {
     pub(super) fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS, retain: bool, out: &mut Actions) {
         let packet_id = match qos {
             QoS::AtMostOnce => None,
-            // QoS 2 has nothing to add on a line that neither loses nor doubles.
             QoS::AtLeastOnce | QoS::ExactlyOnce => {
                 self.service.packet_id = self.service.packet_id.next();
                 Some(self.service.packet_id)
             }
         };
-        let qos = qos.min(QoS::AtLeastOnce);
         let message = Message::new(topic, payload, qos, retain);
         self.service_request(ToBroker::Publish { packet_id, dup: false, message }, out);
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (qos, packet_id) {
+            // This line neither loses nor doubles, so the release need not wait for PUBREC.
+            self.service_request(ToBroker::Pubrel(packet_id), out);
+        }
     }
 
     pub(super) fn on_service_event(&mut self, now: Now, link: LinkId, event: FromBroker, out: &mut Actions) {

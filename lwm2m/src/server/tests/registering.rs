@@ -1,6 +1,7 @@
 //! Registration over the wire: the matrix, duplicates, moves, restarts, and the links between session and device.
 use super::world::{Device, Does, Reply, World, address};
 use crate::server::{Config, NewAddress, UpdateEvents};
+use broker_core::QoS;
 use coap_lite::RequestType;
 use std::time::Duration;
 
@@ -282,6 +283,27 @@ fn who_is_refused_and_who_comes_and_goes_is_in_the_log() {
             "m1 registered 192.0.2.7:56830",
             "m1 moved to this address 192.0.2.7:56831",
             "m1 deregistered 192.0.2.7:56831"
+        ]
+    );
+}
+
+#[test]
+fn each_topic_has_the_qos_that_is_set() {
+    let mut config = Config::default();
+    config.topics.register.qos = QoS::ExactlyOnce;
+    config.topics.event.qos = QoS::AtLeastOnce;
+    config.topics.status.qos = QoS::AtMostOnce;
+    let mut world = World::with(config);
+    Device::new(56830).register(&mut world, &["ep=m1"], "</3/0>");
+    let mut heard: Vec<(String, QoS)> =
+        world.heard().into_iter().map(|heard| (heard.topic, heard.qos)).collect();
+    heard.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(
+        heard,
+        [
+            ("lwm2m/m1/event".to_owned(), QoS::AtLeastOnce),
+            ("lwm2m/m1/status".to_owned(), QoS::AtMostOnce),
+            ("lwm2m/m1/up/resp".to_owned(), QoS::ExactlyOnce),
         ]
     );
 }

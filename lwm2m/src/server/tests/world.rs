@@ -24,6 +24,8 @@ pub(super) struct Heard {
     pub(super) topic: String,
     pub(super) payload: String,
     pub(super) retain: bool,
+    /// Of the message, not of its delivery.
+    pub(super) qos: QoS,
 }
 
 /// A datagram that the server sent, taken apart.
@@ -284,6 +286,7 @@ impl World {
             topic: message.topic().into(),
             payload: String::from_utf8_lossy(message.payload()).into_owned(),
             retain,
+            qos: message.qos(),
         });
         if let Some(packet_id) = packet_id {
             self.broker.handle(self.now, client_link(), ToBroker::Puback(packet_id), &mut self.effects);
