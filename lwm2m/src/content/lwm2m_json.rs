@@ -239,7 +239,7 @@ impl<'de> Visitor<'de> for ElementSeed {
                 }
                 "v" => {
                     let number: Number = map.next_value()?;
-                    Decimal::parse(number.as_str()).map(Value::from_decimal).map_err(A::Error::custom)?
+                    Value::from_number_text(number.as_str()).map_err(A::Error::custom)?
                 }
                 "bv" => Value::Boolean(map.next_value()?),
                 "ov" => Value::String(map.next_value()?)

@@ -5,6 +5,7 @@
 use super::{ContentError, Context, Entry, check_place};
 use crate::path::{ObjectPath, PathError, PathFault};
 use crate::value::{Decimal, Value};
+use std::borrow::Cow;
 
 /// Times below 2^28 seconds are relative to now (RFC 8428 §4.5.3).
 const RELATIVE_BELOW_MS: i64 = (1 << 28) * 1000;
@@ -120,7 +121,10 @@ impl<'a> Resolver<'a> {
         if self.base_name.len() + name.len() > NAME_BYTES_MAX {
             return Err(ContentError::TooLarge(NAME_BYTES_MAX));
         }
-        let whole = format!("{}{name}", self.base_name);
+        let whole = match &*self.base_name {
+            "" => Cow::Borrowed(name),
+            base_name => Cow::Owned([base_name, name].concat()),
+        };
         let alternate = self.cx.alternate_path;
         // Interpretation: 1.2 devices write the alternate path in front, 1.1 devices do not; both are read.
         let own = match whole.strip_prefix(alternate) {

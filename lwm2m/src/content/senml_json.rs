@@ -153,12 +153,20 @@ impl<'de> Visitor<'de> for RecordSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
         let mut record = Record::default();
-        let mut seen: Vec<String> = Vec::new();
-        while let Some(label) = map.next_key::<String>()? {
-            if seen.contains(&label) {
-                return Err(A::Error::custom(format_args!("\"{}\" twice in one record", excerpt(&label))));
+        let (mut known, mut others) = (0_u16, Vec::new());
+        while let Some(label) = map.next_key_seed(LabelSeed)? {
+            let again = match &label {
+                Ok(place) => known >> place & 1 == 1,
+                Err(other) => others.contains(other),
+            };
+            let text = match &label {
+                Ok(place) => LABELS.get(*place).copied().unwrap_or_default(),
+                Err(other) => other,
+            };
+            if again {
+                return Err(A::Error::custom(format_args!("\"{}\" twice in one record", excerpt(text))));
             }
-            match label.as_str() {
+            match text {
                 "bn" => record.base_name = Some(map.next_value()?),
                 "n" => record.name = Some(map.next_value()?),
                 "bt" => record.base_time = Some(time(&mut map)?),
@@ -171,7 +179,7 @@ impl<'de> Visitor<'de> for RecordSeed {
                     check_version(version).map_err(A::Error::custom)?;
                 }
                 "v" | "vs" | "vb" | "vd" | "vlo" => {
-                    if let Some(value) = value(label.as_str(), &mut map)? {
+                    if let Some(value) = value(text, &mut map)? {
                         record.set_value(value).map_err(A::Error::custom)?;
                     }
                 }
@@ -180,16 +188,43 @@ impl<'de> Visitor<'de> for RecordSeed {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
-            if seen.len() < KNOWN_LABELS {
-                seen.push(label);
+            match label {
+                Ok(place) => known |= 1 << place,
+                Err(other) if others.len() < OTHER_LABELS_MAX => others.push(other),
+                Err(_) => {}
             }
         }
         Ok(record)
     }
 }
 
-/// Labels of RFC 8428 with `vlo`: what a record needs to remember to notice a second one.
-const KNOWN_LABELS: usize = 16;
+/// Labels of RFC 8428 with `vlo` that mean something here.
+const LABELS: [&str; 13] = ["n", "v", "vs", "bn", "vb", "vd", "vlo", "t", "bt", "bv", "bs", "s", "bver"];
+
+/// Other labels that a record needs to remember to notice a second one.
+const OTHER_LABELS_MAX: usize = 16;
+
+/// A label: its place in [`LABELS`], or another one's text.
+struct LabelSeed;
+
+impl<'de> DeserializeSeed<'de> for LabelSeed {
+    type Value = Result<usize, Box<str>>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for LabelSeed {
+    type Value = Result<usize, Box<str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a label")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(LABELS.iter().position(|label| *label == text).ok_or_else(|| Box::from(text)))
+    }
+}
 
 fn decimal<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Decimal, A::Error> {
     let number: Number = map.next_value()?;
@@ -205,7 +240,7 @@ fn time<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i64, A::Error> {
 fn value<'de, A: MapAccess<'de>>(label: &str, map: &mut A) -> Result<Option<Value>, A::Error> {
     if label == "v" {
         let Some(number) = map.next_value::<Option<Number>>()? else { return Ok(None) };
-        return Decimal::parse(number.as_str()).map(Value::from_decimal).map(Some).map_err(A::Error::custom);
+        return Value::from_number_text(number.as_str()).map(Some).map_err(A::Error::custom);
     }
     if label == "vb" {
         return Ok(map.next_value::<Option<bool>>()?.map(Value::Boolean));

@@ -175,6 +175,8 @@ fn faults_have_reasons() {
         ("{}", "invalid type: map, expected an array of SenML records at line 1 column 0"),
         ("[1]", "invalid type: integer `1`, expected a SenML record at line 1 column 2"),
         (r#"[{"n":"/3/0/9","v":1,"vs":"1"}]"#, "a record has only one of v, vs, vb, vd, vlo"),
+        (r#"[{"n":"/3/0/9","n":"/3/0/9","v":1}]"#, "\"n\" twice in one record"),
+        (r#"[{"x":1,"n":"/3/0/9","x":{},"v":1}]"#, "\"x\" twice in one record"),
         (r#"[{"n":"/3/0/9","v":"1"}]"#, "invalid type"),
         (r#"[{"n":"/3/0/9","vd":"*"}]"#, "vd is not base 64"),
         (r#"[{"n":"/3/0/9","vlo":"1"}]"#, "vlo: \"1\" is not an Objlnk"),

@@ -223,9 +223,12 @@ mod tests {
             topics.bad_leaves(),
             [("command", BadLeaf::Missing), ("dn", BadLeaf::NoTopic), ("response", BadLeaf::NoTopic)]
         );
-        let mut topics = Topics::default();
-        topics.downlink = "command".into();
-        (topics.response, topics.uplink) = (leaf("command"), leaf("command/resp"));
+        let topics = Topics {
+            downlink: "command".into(),
+            response: leaf("command"),
+            uplink: leaf("command/resp"),
+            ..Topics::default()
+        };
         assert_eq!(
             topics.bad_leaves(),
             [("dn", BadLeaf::Command), ("response", BadLeaf::Command), ("up", BadLeaf::Command)]

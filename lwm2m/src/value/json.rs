@@ -137,7 +137,7 @@ impl std::error::Error for ElementError {}
 
 /// A JSON number in its exact digits; an error names the type that was asked for.
 fn from_number(number: &Number, data_type: Option<DataType>) -> Result<Value, ValueError> {
-    Decimal::parse(number.as_str()).map(Value::from_decimal).map_err(|error| ValueError {
+    Value::from_number_text(number.as_str()).map_err(|error| ValueError {
         data_type: data_type.unwrap_or(error.data_type),
         value: error.value,
         fault: error.fault,

@@ -150,6 +150,23 @@ impl Value {
         Value::Number(number)
     }
 
+    /// The same from the text of a JSON number.
+    ///
+    /// # Errors
+    /// As [`Decimal::parse`].
+    pub fn from_number_text(text: &str) -> Result<Value, ValueError> {
+        // Nearly all are short integers, and need no decimal in between.
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let short = digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if short
+            && (!digits.starts_with('0') || digits == "0")
+            && let Ok(integer) = text.parse()
+        {
+            return Ok(Value::Integer(integer));
+        }
+        Decimal::parse(text).map(Value::from_decimal)
+    }
+
     /// An integer of a format without types; beyond 64 bits it stays a decimal.
     pub fn from_i128(integer: i128) -> Value {
         if let Ok(signed) = i64::try_from(integer) {
@@ -257,6 +274,38 @@ mod tests {
         assert_eq!(DataType::from_name("UnsignedInteger"), Some(DataType::UnsignedInteger));
         assert_eq!(DataType::from_name("double"), None);
         assert_eq!(DataType::from_name(""), None);
+    }
+
+    #[test]
+    fn the_text_of_a_number_is_read_as_its_decimal_is() {
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "-7",
+            "00",
+            "01",
+            "-01",
+            "+1",
+            "-",
+            "",
+            "1.0",
+            "1e3",
+            "-1.5E-2",
+            "1x",
+            " 1",
+            "999999999999999999",
+            "-999999999999999999",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616",
+            "1e999",
+        ] {
+            let decimal = Decimal::parse(text).map(Value::from_decimal);
+            assert_eq!(Value::from_number_text(text), decimal, "{text:?}");
+        }
     }
 
     #[test]
