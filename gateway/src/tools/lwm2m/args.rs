@@ -33,6 +33,17 @@ pub(crate) struct PatienceArgs {
     pub(super) accept: Option<u16>,
 }
 
+/// Which device is asked, and how.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TargetArgs {
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+    #[command(flatten)]
+    pub(super) patience: PatienceArgs,
+    /// The device's endpoint name
+    pub(super) endpoint: String,
+}
+
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct LsArgs {
@@ -47,11 +58,7 @@ pub(crate) struct LsArgs {
 #[command(disable_help_flag = true)]
 pub(crate) struct ReadArgs {
     #[command(flatten)]
-    pub(super) common: CommonArgs,
-    #[command(flatten)]
-    pub(super) patience: PatienceArgs,
-    /// The device's endpoint name
-    pub(super) endpoint: String,
+    pub(super) target: TargetArgs,
     /// What to read, such as /3/0 or "Device/0/Battery Level"; several are read at once
     #[arg(required = true)]
     pub(super) path: Vec<String>,
@@ -61,11 +68,7 @@ pub(crate) struct ReadArgs {
 #[command(disable_help_flag = true)]
 pub(crate) struct WriteArgs {
     #[command(flatten)]
-    pub(super) common: CommonArgs,
-    #[command(flatten)]
-    pub(super) patience: PatienceArgs,
-    /// The device's endpoint name
-    pub(super) endpoint: String,
+    pub(super) target: TargetArgs,
     /// A resource, or an instance for several values
     pub(super) path: String,
     /// The value of a resource; for an instance RESOURCE=VALUE, several times. @FILE is a file's bytes
@@ -83,11 +86,7 @@ pub(crate) struct WriteArgs {
 #[command(disable_help_flag = true)]
 pub(crate) struct ExecArgs {
     #[command(flatten)]
-    pub(super) common: CommonArgs,
-    #[command(flatten)]
-    pub(super) patience: PatienceArgs,
-    /// The device's endpoint name
-    pub(super) endpoint: String,
+    pub(super) target: TargetArgs,
     /// The resource, such as "Device/0/Reboot"
     pub(super) path: String,
     /// Its arguments, such as 0='x',1
@@ -98,11 +97,7 @@ pub(crate) struct ExecArgs {
 #[command(disable_help_flag = true)]
 pub(crate) struct ObserveArgs {
     #[command(flatten)]
-    pub(super) common: CommonArgs,
-    #[command(flatten)]
-    pub(super) patience: PatienceArgs,
-    /// The device's endpoint name
-    pub(super) endpoint: String,
+    pub(super) target: TargetArgs,
     /// What to observe
     pub(super) path: String,
     /// End after so many reports
@@ -120,11 +115,7 @@ pub(crate) struct ObserveArgs {
 #[command(disable_help_flag = true)]
 pub(crate) struct DiscoverArgs {
     #[command(flatten)]
-    pub(super) common: CommonArgs,
-    #[command(flatten)]
-    pub(super) patience: PatienceArgs,
-    /// The device's endpoint name
-    pub(super) endpoint: String,
+    pub(super) target: TargetArgs,
     /// An object, an instance or a resource
     pub(super) path: String,
 }
@@ -133,11 +124,7 @@ pub(crate) struct DiscoverArgs {
 #[command(disable_help_flag = true)]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
-    pub(super) common: CommonArgs,
-    #[command(flatten)]
-    pub(super) patience: PatienceArgs,
-    /// The device's endpoint name
-    pub(super) endpoint: String,
+    pub(super) target: TargetArgs,
     /// The object, such as 3303 or Temperature
     pub(super) object: String,
     /// Its values: RESOURCE=VALUE
@@ -152,11 +139,7 @@ pub(crate) struct CreateArgs {
 #[command(disable_help_flag = true)]
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
-    pub(super) common: CommonArgs,
-    #[command(flatten)]
-    pub(super) patience: PatienceArgs,
-    /// The device's endpoint name
-    pub(super) endpoint: String,
+    pub(super) target: TargetArgs,
     /// The instance
     pub(super) path: String,
 }

@@ -170,8 +170,13 @@ impl Asker {
     }
 
     /// Ends the connection.
-    pub(super) fn close(self) {
-        self.client.disconnect();
+    pub(super) fn close(self) {}
+}
+
+/// Also where an answer was an error: the gateway's log has no client that vanished.
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.client.say_goodbye();
     }
 }
 

@@ -28,10 +28,10 @@ pub(super) fn read(arguments: ReadArgs) -> Outcome {
             ("read-composite", json!({"paths": texts}))
         }
     };
-    let mut asker = Asker::connect(&arguments.common, &arguments.endpoint)?;
-    let answer = asker.ask(kind, data, &arguments.patience)?;
+    let mut asker = Asker::connect(&arguments.target.common, &arguments.target.endpoint)?;
+    let answer = asker.ask(kind, data, &arguments.target.patience)?;
     asker.close();
-    if arguments.common.json {
+    if arguments.target.common.json {
         line(&terminal::json(&answer))?;
     } else {
         write_out(show::items(&catalog, &answer).as_bytes())?;
@@ -105,10 +105,10 @@ pub(super) fn write(arguments: WriteArgs) -> Outcome {
     {
         fields.insert("mode".to_owned(), Json::from("replace"));
     }
-    let mut asker = Asker::connect(&arguments.common, &arguments.endpoint)?;
-    let answer = asker.ask("write", data, &arguments.patience)?;
+    let mut asker = Asker::connect(&arguments.target.common, &arguments.target.endpoint)?;
+    let answer = asker.ask("write", data, &arguments.target.patience)?;
     asker.close();
-    done(&arguments.common, &answer, &format!("{path} written"))
+    done(&arguments.target.common, &answer, &format!("{path} written"))
 }
 
 /// Says that a command without values was done.
@@ -127,20 +127,20 @@ pub(super) fn exec(arguments: ExecArgs) -> Outcome {
     if path.depth() != 3 {
         return Err(ToolError::usage(format!("{path} is no resource"), "/3/0/4, or Device/0/Reboot"));
     }
-    let mut asker = Asker::connect(&arguments.common, &arguments.endpoint)?;
+    let mut asker = Asker::connect(&arguments.target.common, &arguments.target.endpoint)?;
     let data = json!({"path": path.to_string(), "args": arguments.arguments.clone().unwrap_or_default()});
-    let answer = asker.ask("execute", data, &arguments.patience)?;
+    let answer = asker.ask("execute", data, &arguments.target.patience)?;
     asker.close();
-    done(&arguments.common, &answer, &format!("{path} executed"))
+    done(&arguments.target.common, &answer, &format!("{path} executed"))
 }
 
 pub(super) fn discover(arguments: DiscoverArgs) -> Outcome {
     let catalog = Catalog::core();
     let path = resolve(&catalog, &arguments.path)?;
-    let mut asker = Asker::connect(&arguments.common, &arguments.endpoint)?;
-    let answer = asker.ask("discover", json!({"path": path.to_string()}), &arguments.patience)?;
+    let mut asker = Asker::connect(&arguments.target.common, &arguments.target.endpoint)?;
+    let answer = asker.ask("discover", json!({"path": path.to_string()}), &arguments.target.patience)?;
     asker.close();
-    if arguments.common.json {
+    if arguments.target.common.json {
         line(&terminal::json(&answer))?;
     } else {
         write_out(show::links(&catalog, &answer).as_bytes())?;
@@ -174,34 +174,34 @@ pub(super) fn create(arguments: CreateArgs) -> Outcome {
         }
         (Some(_), _) | (None, None) => {}
     }
-    let mut asker = Asker::connect(&arguments.common, &arguments.endpoint)?;
-    let answer = asker.ask("create", data, &arguments.patience)?;
+    let mut asker = Asker::connect(&arguments.target.common, &arguments.target.endpoint)?;
+    let answer = asker.ask("create", data, &arguments.target.patience)?;
     asker.close();
     let made = answer.pointer("/data/location").and_then(Json::as_str).map(str::to_owned);
     let made = made.unwrap_or_else(|| match arguments.instance {
         Some(_) => instance.to_string(),
         None => format!("an instance of {object}"),
     });
-    done(&arguments.common, &answer, &format!("{made} created"))
+    done(&arguments.target.common, &answer, &format!("{made} created"))
 }
 
 pub(super) fn delete(arguments: DeleteArgs) -> Outcome {
     let catalog = Catalog::core();
     let path = resolve(&catalog, &arguments.path)?;
-    let mut asker = Asker::connect(&arguments.common, &arguments.endpoint)?;
-    let answer = asker.ask("delete", json!({"path": path.to_string()}), &arguments.patience)?;
+    let mut asker = Asker::connect(&arguments.target.common, &arguments.target.endpoint)?;
+    let answer = asker.ask("delete", json!({"path": path.to_string()}), &arguments.target.patience)?;
     asker.close();
-    done(&arguments.common, &answer, &format!("{path} deleted"))
+    done(&arguments.target.common, &answer, &format!("{path} deleted"))
 }
 
 pub(super) fn observe(arguments: ObserveArgs) -> Outcome {
     let catalog = Catalog::core();
     let path = resolve(&catalog, &arguments.path)?;
     let deadline = seconds(arguments.duration)?.map(|limit| Instant::now() + limit);
-    let mut asker = Asker::connect(&arguments.common, &arguments.endpoint)?;
+    let mut asker = Asker::connect(&arguments.target.common, &arguments.target.endpoint)?;
     let data = json!({"path": path.to_string()});
     let report = |message: &Json| -> Result<(), ToolError> {
-        if arguments.common.json {
+        if arguments.target.common.json {
             return line(&terminal::json(message));
         }
         let time = utc(terminal::unix_ms());
@@ -211,7 +211,7 @@ pub(super) fn observe(arguments: ObserveArgs) -> Outcome {
         }
         Ok(())
     };
-    let answer = asker.ask("observe", data.clone(), &arguments.patience)?;
+    let answer = asker.ask("observe", data.clone(), &arguments.target.patience)?;
     report(&answer)?;
     let mut reports = 1;
     let mut end = Ok(Exit::Ok);

@@ -262,6 +262,11 @@ impl Client {
 
     /// Ends the connection cleanly. What goes wrong now does not matter any more.
     pub(crate) fn disconnect(mut self) {
+        self.say_goodbye();
+    }
+
+    /// As [`Client::disconnect`], for an owner that is dropped: nothing can be sent after it.
+    pub(crate) fn say_goodbye(&mut self) {
         let mut out = Vec::new();
         encode_disconnect(&mut out);
         let _ = self.send(PacketType::Disconnect, &out);
