@@ -6,24 +6,27 @@ use crate::catalog::Version;
 use crate::coap::{Code, Failure, Request};
 use crate::command::{Answer, Command, FirmwareOrder, Operation, WriteMode};
 use crate::content::{ContentFormat, Context};
-use crate::path::ObjectPath;
 use broker_core::Now;
 use broker_core::frontend::Actions;
 
 /// What the present step of a job does.
 fn step(job: &Job) -> Operation {
     let operation = &job.command.operation;
-    let Some(split) = &job.split else { return operation.clone() };
+    let part = job.split.as_ref().and_then(|split| part(operation, split.at));
+    part.unwrap_or_else(|| operation.clone())
+}
+
+/// A part of an operation that is split; `None` behind the last one, and for what cannot be split.
+fn part(operation: &Operation, at: usize) -> Option<Operation> {
     match operation {
         Operation::ReadComposite { paths } => {
-            let path = paths.get(split.at).copied().unwrap_or(ObjectPath::ROOT);
-            Operation::Read { path, query: None }
+            paths.get(at).map(|path| Operation::Read { path: *path, query: None })
         }
-        Operation::WriteComposite { entries, .. } => {
-            let entries: Vec<_> = entries.get(split.at).cloned().into_iter().collect();
-            let path = entries.first().map_or(ObjectPath::ROOT, |entry| entry.path);
-            Operation::Write { path, mode: WriteMode::Replace, entries }
-        }
+        Operation::WriteComposite { entries, .. } => entries.get(at).map(|entry| Operation::Write {
+            path: entry.path,
+            mode: WriteMode::Replace,
+            entries: vec![entry.clone()],
+        }),
         Operation::Read { .. }
         | Operation::Discover { .. }
         | Operation::Write { .. }
@@ -36,7 +39,7 @@ fn step(job: &Job) -> Operation {
         | Operation::ObserveComposite { .. }
         | Operation::CancelObserveComposite { .. }
         | Operation::Deregister
-        | Operation::Firmware(_) => operation.clone(),
+        | Operation::Firmware(_) => None,
     }
 }
 
@@ -241,26 +244,9 @@ impl Lwm2mServer {
     /// Goes on with the next part of a split operation; `false` when there is none.
     pub(super) fn next_part(&mut self, now: Now, id: u32, out: &mut Actions) -> bool {
         let Some(job) = self.jobs.get_mut(id) else { return false };
-        let parts = match &job.command.operation {
-            Operation::ReadComposite { paths } => paths.len(),
-            Operation::WriteComposite { entries, .. } => entries.len(),
-            Operation::Read { .. }
-            | Operation::Discover { .. }
-            | Operation::Write { .. }
-            | Operation::WriteAttributes { .. }
-            | Operation::Execute { .. }
-            | Operation::Create { .. }
-            | Operation::Delete { .. }
-            | Operation::Observe { .. }
-            | Operation::CancelObserve { .. }
-            | Operation::ObserveComposite { .. }
-            | Operation::CancelObserveComposite { .. }
-            | Operation::Deregister
-            | Operation::Firmware(_) => 0,
-        };
         let Some(split) = &mut job.split else { return false };
         split.at += 1;
-        if split.at >= parts {
+        if part(&job.command.operation, split.at).is_none() {
             return false;
         }
         self.begin_step(now, id, out);
