@@ -53,6 +53,18 @@ def publishes_by_short_topic(bench):
 
 
 @case
+def publishes_without_a_connection_with_the_name_in_front(bench):
+    """Its helper of QoS -1: the topic id field holds the length of the name."""
+    from mqttsn.client import publish
+
+    sub = MosquittoSub(bench, "-t", bench.topic("#"), "-t", "gh", "-q", "2", "-F", "%t %q %p")
+    publish(bench.topic("inline"), "beacon", port=bench.sn_port, host=bench.host)
+    equal(sub.line(), f"{bench.topic('inline')} 0 beacon")
+    publish("gh", "short beacon", port=bench.sn_port, host=bench.host)
+    equal(sub.line(), "gh 0 short beacon")
+
+
+@case
 def receives_by_short_topic(bench):
     device = Device(bench, "craggs-sub0")
     equal(device.client.subscribe("ef", 0)[0], 0, "SUBACK")

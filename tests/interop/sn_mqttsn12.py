@@ -43,6 +43,32 @@ def short_topic_needs_no_registration(bench):
 
 
 @case
+def predefined_topic_needs_no_registration(bench):
+    """The server has mqtt.sn.predefined.topic.7 = "predefined/seven"."""
+    sub = MosquittoSub(bench, "-t", "predefined/#", "-q", "2", "-F", "%t %q %p")
+    for qos in "012":
+        sn_pub(bench, "-T", "7", "-q", qos, "-m", f"qos {qos}")
+        equal(sub.line(), f"predefined/seven {qos} qos {qos}")
+
+
+@case
+def subscriber_by_predefined_id_hears_its_topic(bench):
+    sub = sn_sub(bench, "-T", "7", "-q", "1", "-1")
+    mosquitto_pub(bench, "-t", "predefined/seven", "-q", "1", "-m", "by number")
+    sub.line(r"^by number")
+
+
+@case
+def publishing_without_a_connection_goes_through(bench):
+    """QoS -1, MQTT-SN §6.8: by predefined id and by short topic"""
+    sub = MosquittoSub(bench, "-t", "predefined/seven", "-t", "qm", "-q", "2", "-F", "%t %q %p")
+    sn_pub(bench, "-T", "7", "-q", "-1", "-m", "beacon")
+    equal(sub.line(), "predefined/seven 0 beacon")
+    sn_pub(bench, "-t", "qm", "-q", "-1", "-m", "short beacon")
+    equal(sub.line(), "qm 0 short beacon")
+
+
+@case
 def retained_message_is_kept(bench):
     topic = bench.topic("kept")
     sn_pub(bench, "-t", topic, "-q", "1", "-r", "-m", "state")
@@ -93,6 +119,15 @@ def will_handshake_comes_to_an_end(bench):
     equal(witness.line(), f"{bench.topic('t')} first")
     sn_pub(bench, "-t", bench.topic("end"), "-q", "1", "-m", "end")
     equal(witness.line(), f"{bench.topic('end')} end")
+
+
+@case
+def will_goes_out_when_a_device_falls_silent(bench):
+    witness = MosquittoSub(bench, "-t", bench.topic("will"), "-q", "1", "-F", "%t %q %p")
+    will = ("--will-topic", bench.topic("will"), "--will-payload", "gone", "--will-qos", "1")
+    device = sn_sub(bench, "-i", "silent", "-k", "2", *will, "-t", bench.topic("any"))
+    device.kill()
+    equal(witness.line(), f"{bench.topic('will')} 1 gone")
 
 
 @case
