@@ -1,7 +1,8 @@
-//! What stands before every topic of a client: a text in which `%c` is its ClientId.
+//! What stands before every topic of a client: a text in which `%c` is its ClientId, and `%h` its IP address.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
 use broker_core::topic::TopicNameRef;
 
@@ -9,15 +10,32 @@ use broker_core::topic::TopicNameRef;
 const BYTES_MAX: usize = 256;
 /// Stands for the ClientId.
 const CLIENT: &str = "%c";
+/// Stands for the IP address that the client connected from.
+const HOST: &str = "%h";
 /// The same in the words of another gateway's settings.
-const CLIENT_LONG: &str = "${clientid}";
+const OTHER_WORDS: [(&str, &str); 2] = [("${clientid}", CLIENT), ("${peerhost}", HOST)];
 
 /// A prefix of topics and filters; the default is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mountpoint {
-    before: Box<str>,
-    /// There is a ClientId, and this behind it.
-    after: Option<Box<str>>,
+    parts: Box<[Part]>,
+}
+
+/// What a mount point is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(Box<str>),
+    Client,
+    Host,
+}
+
+/// Who is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mounted<'a> {
+    /// Its ClientId; `None` for a publish without a session.
+    pub client: Option<&'a str>,
+    /// The IP address that it connected from.
+    pub host: IpAddr,
 }
 
 /// Why a text is no mount point.
@@ -29,11 +47,11 @@ pub enum BadMountpoint {
     Character,
     /// `$` in front: those topics belong to the broker.
     Dollar,
-    /// `%c` more than once.
-    ClientTwice,
-    /// A percent sign that is not `%c`.
+    /// `%c` or `%h` more than once.
+    Twice,
+    /// A percent sign that is neither `%c` nor `%h`.
     Percent,
-    /// `%c` with something else on its level: `ab` would reach into `a` + `b`.
+    /// `%c` or `%h` with something else on its level: `ab` would reach into `a` + `b`.
     PartOfLevel,
     /// `/` is missing behind it: topics would run together with it.
     NoSlash,
@@ -45,9 +63,9 @@ impl fmt::Display for BadMountpoint {
             BadMountpoint::TooLong => "it is longer than 256 bytes",
             BadMountpoint::Character => "it has a +, a # or U+0000 in it",
             BadMountpoint::Dollar => "it begins with $, and those topics belong to the broker",
-            BadMountpoint::ClientTwice => "it has %c more than once",
-            BadMountpoint::Percent => "it has a % that is not %c, the client id",
-            BadMountpoint::PartOfLevel => "%c must be a level of its own, between slashes",
+            BadMountpoint::Twice => "it has %c or %h more than once",
+            BadMountpoint::Percent => "it has a % that is neither %c, the client id, nor %h, its address",
+            BadMountpoint::PartOfLevel => "%c and %h must be levels of their own, between slashes",
             BadMountpoint::NoSlash => "it does not end with /",
         })
     }
@@ -67,75 +85,86 @@ impl Mountpoint {
         if text.len() > BYTES_MAX {
             return Err(BadMountpoint::TooLong);
         }
-        let text = text.replace(CLIENT_LONG, CLIENT);
+        let text =
+            OTHER_WORDS.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
         if text.contains(['+', '#', '\0']) {
             return Err(BadMountpoint::Character);
         }
         if text.starts_with('$') {
             return Err(BadMountpoint::Dollar);
         }
-        if !text.ends_with('/') {
-            return Err(BadMountpoint::NoSlash);
+        let Some(levels) = text.strip_suffix('/') else { return Err(BadMountpoint::NoSlash) };
+        let mut parts: Vec<Part> = Vec::new();
+        for level in levels.split('/') {
+            let placeholder = match level {
+                CLIENT => Some(Part::Client),
+                HOST => Some(Part::Host),
+                _ if level.replace(CLIENT, "").replace(HOST, "").contains('%') => {
+                    return Err(BadMountpoint::Percent);
+                }
+                _ if level.contains('%') => return Err(BadMountpoint::PartOfLevel),
+                _ => None, // a text
+            };
+            match placeholder {
+                Some(part) if parts.contains(&part) => return Err(BadMountpoint::Twice),
+                Some(part) => parts.extend([part, Part::Text("/".into())]),
+                None => parts.push(Part::Text(format!("{level}/").into())),
+            }
         }
-        let (before, after) = match text.split_once(CLIENT) {
-            Some((before, after)) => (before, Some(after)),
-            None => (text.as_str(), None),
-        };
-        if after.is_some_and(|after| after.contains(CLIENT)) {
-            return Err(BadMountpoint::ClientTwice);
-        }
-        if before.contains('%') || after.is_some_and(|after| after.contains('%')) {
-            return Err(BadMountpoint::Percent);
-        }
-        if after.is_some_and(|after| !after.starts_with('/') || !(before.is_empty() || before.ends_with('/')))
-        {
-            return Err(BadMountpoint::PartOfLevel);
-        }
-        Ok(Mountpoint { before: Box::from(before), after: after.map(Box::from) })
+        Ok(Mountpoint { parts: parts.into() })
     }
 
     /// Whether it puts nothing before topics.
     pub fn is_empty(&self) -> bool {
-        self.before.is_empty() && self.after.is_none()
+        self.parts.is_empty()
+    }
+
+    /// Whether the address that clients connect from is in it.
+    pub fn has_host(&self) -> bool {
+        self.parts.contains(&Part::Host)
     }
 
     /// Whether this client can be mounted. Where `%c` stands, a ClientId must be one level of a topic: with `/` in it
     /// a client would reach into another's part, with `+` or `#` into all (CVE-2017-7650, hostile input N10).
     pub fn admits(&self, client: &str) -> bool {
-        self.after.is_none() || is_level(client, self.before.is_empty())
+        !self.parts.contains(&Part::Client) || is_level(client, self.parts.first() == Some(&Part::Client))
     }
 
-    /// A client's topic as the broker knows it. `client`: `None` for a publish without a session, which has no place
-    /// where `%c` stands.
-    pub fn mounted<'a>(&self, client: Option<&str>, topic: &'a str) -> Option<Cow<'a, str>> {
-        match (&self.after, client) {
-            (None, _) if self.before.is_empty() => Some(Cow::Borrowed(topic)),
-            (None, _) => Some(Cow::Owned(format!("{}{topic}", self.before))),
-            (Some(after), Some(client)) => Some(Cow::Owned(format!("{}{client}{after}{topic}", self.before))),
-            (Some(_), None) => None,
+    /// A client's topic as the broker knows it; `None` where `%c` stands and nobody has a session.
+    pub fn mounted<'a>(&self, whose: Mounted<'_>, topic: &'a str) -> Option<Cow<'a, str>> {
+        if self.is_empty() {
+            return Some(Cow::Borrowed(topic));
         }
+        let mut mounted = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => mounted.push_str(text),
+                Part::Client => mounted.push_str(whose.client?),
+                Part::Host => mounted.push_str(&whose.host.to_canonical().to_string()),
+            }
+        }
+        Some(Cow::Owned(mounted + topic))
     }
 
     /// A client's filter as the broker knows it. In a shared subscription the group stays in front.
-    pub fn mounted_filter<'a>(&self, client: &str, filter: &'a str) -> Option<Cow<'a, str>> {
+    pub fn mounted_filter<'a>(&self, whose: Mounted<'_>, filter: &'a str) -> Option<Cow<'a, str>> {
         let shared = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
         match shared {
             Some((group, rest)) if !self.is_empty() => {
-                Some(Cow::Owned(format!("$share/{group}/{}", self.mounted(Some(client), rest)?)))
+                Some(Cow::Owned(format!("$share/{group}/{}", self.mounted(whose, rest)?)))
             }
-            Some(_) | None => self.mounted(Some(client), filter),
+            Some(_) | None => self.mounted(whose, filter),
         }
     }
 
-    /// A topic of the broker as a client knows it.
+    /// A topic of the broker as a client knows it. Any address is taken off: what the client subscribed to from
+    /// another one is still its own.
     pub fn unmounted<'a>(&self, client: &str, topic: &'a str) -> &'a str {
-        let rest = topic.strip_prefix(&*self.before);
-        let rest = match &self.after {
-            None => rest,
-            Some(after) => {
-                rest.and_then(|rest| rest.strip_prefix(client)).and_then(|rest| rest.strip_prefix(&**after))
-            }
-        };
+        let rest = self.parts.iter().try_fold(topic, |rest, part| match part {
+            Part::Text(text) => rest.strip_prefix(&**text),
+            Part::Client => rest.strip_prefix(client),
+            Part::Host => rest.find('/').and_then(|end| rest.get(end..)),
+        });
         rest.unwrap_or(topic)
     }
 }
@@ -152,6 +181,14 @@ mod tests {
         Mountpoint::new(text).expect("a mount point")
     }
 
+    fn at<'a>(client: Option<&'a str>, host: &str) -> Mounted<'a> {
+        Mounted { client, host: host.parse().expect("an address") }
+    }
+
+    fn c1() -> Mounted<'static> {
+        at(Some("c1"), "192.0.2.7")
+    }
+
     #[test]
     fn topics_are_mounted_and_unmounted() {
         for (text, topic, mounted) in [
@@ -160,25 +197,44 @@ mod tests {
             ("%c/", "a", "c1/a"),
             ("devices/%c/up/", "a/b", "devices/c1/up/a/b"),
             ("devices/${clientid}/", "/a", "devices/c1//a"),
+            ("at/${peerhost}/", "a/b", "at/192.0.2.7/a/b"),
+            ("%h/x/%c/", "a", "192.0.2.7/x/c1/a"),
+            ("%c/%h/", "a", "c1/192.0.2.7/a"),
         ] {
             let mount = mount(text);
-            assert_eq!(mount.mounted(Some("c1"), topic).as_deref(), Some(mounted), "{text}");
+            assert_eq!(mount.mounted(c1(), topic).as_deref(), Some(mounted), "{text}");
             assert_eq!(mount.unmounted("c1", mounted), topic, "{text}");
         }
         let own = mount("%c/");
         assert_eq!(own.unmounted("c1", "c2/a"), "c2/a", "another's");
         assert_eq!(own.unmounted("c1", "c12/a"), "c12/a");
-        assert_eq!(own.mounted(None, "a"), None, "nobody's");
-        assert_eq!(mount("s/").mounted(None, "a").as_deref(), Some("s/a"));
+        assert_eq!(own.mounted(at(None, "::1"), "a"), None, "nobody's");
+        assert_eq!(mount("s/").mounted(at(None, "::1"), "a").as_deref(), Some("s/a"));
         assert!(mount("").is_empty() && !own.is_empty());
+    }
+
+    #[test]
+    fn an_address_is_one_level_and_any_is_taken_off() {
+        let here = mount("at/%h/");
+        assert!(here.has_host() && !mount("at/%c/").has_host());
+        for (host, mounted) in
+            [("2001:db8::7", "at/2001:db8::7/t"), ("::ffff:192.0.2.7", "at/192.0.2.7/t"), ("::1", "at/::1/t")]
+        {
+            assert_eq!(here.mounted(at(None, host), "t").as_deref(), Some(mounted));
+            assert_eq!(here.unmounted("c1", mounted), "t");
+        }
+        assert_eq!(here.unmounted("c1", "at/x"), "at/x");
+        let own = mount("%h/%c/");
+        assert_eq!(own.unmounted("c1", "198.51.100.1/c1/t"), "t");
+        assert_eq!(own.unmounted("c1", "198.51.100.1/c2/t"), "198.51.100.1/c2/t");
     }
 
     #[test]
     fn a_shared_subscription_keeps_its_group_in_front() {
         let mount = mount("s/%c/");
-        assert_eq!(mount.mounted_filter("c1", "$share/g/a/#").as_deref(), Some("$share/g/s/c1/a/#"));
-        assert_eq!(mount.mounted_filter("c1", "+/a").as_deref(), Some("s/c1/+/a"));
-        assert_eq!(Mountpoint::default().mounted_filter("c1", "$share/g/a").as_deref(), Some("$share/g/a"));
+        assert_eq!(mount.mounted_filter(c1(), "$share/g/a/#").as_deref(), Some("$share/g/s/c1/a/#"));
+        assert_eq!(mount.mounted_filter(c1(), "+/a").as_deref(), Some("s/c1/+/a"));
+        assert_eq!(Mountpoint::default().mounted_filter(c1(), "$share/g/a").as_deref(), Some("$share/g/a"));
     }
 
     #[test]
@@ -201,11 +257,13 @@ mod tests {
             ("#/", BadMountpoint::Character),
             ("a\0/", BadMountpoint::Character),
             ("$SYS/", BadMountpoint::Dollar),
-            ("%c/%c/", BadMountpoint::ClientTwice),
+            ("%c/%c/", BadMountpoint::Twice),
             ("%u/", BadMountpoint::Percent),
             ("a/%c/%d/", BadMountpoint::Percent),
             ("a-%c/", BadMountpoint::PartOfLevel),
             ("a/%c-b/", BadMountpoint::PartOfLevel),
+            ("a/%h%c/", BadMountpoint::PartOfLevel),
+            ("%h/%c/%h/", BadMountpoint::Twice),
         ] {
             assert_eq!(Mountpoint::new(text), Err(error), "{text}");
         }

@@ -169,6 +169,7 @@ impl Lwm2mConfig {
             response_timeout_ms: millis(self.response_timeout),
             command_ttl_s: self.command_ttl.as_secs(),
             body_bytes_max: bytes(self.max_body_size),
+            block_bytes: self.block_size,
             new_address: match self.new_address {
                 NewAddress::Accept => lw::NewAddress::Accept,
                 NewAddress::Refuse => lw::NewAddress::Refuse,

@@ -275,7 +275,7 @@ t.toml:4:6: error: lwm2m.topics.up is not a topic that can serve
         "mqtt.sn.mountpoint = \"site1\"\n",
         r#"
 t.toml:1:22: error: mqtt.sn.mountpoint = "site1" is no mount point: it does not end with /
-  rule: a topic prefix in quotes that ends with /, without + and #; %c is the client id, a level of its own
+  rule: a topic prefix in quotes that ends with /, without + and #; %c is the client id and %h its IP address, each a level of its own
   try:  mqtt.sn.mountpoint = "devices/%c/""#,
     ),
     (

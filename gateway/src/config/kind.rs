@@ -77,6 +77,8 @@ pub enum Kind {
     PredefinedFile,
     /// What stands before the topics of MQTT-SN clients.
     Mountpoint,
+    /// What stands before the topics of LwM2M devices.
+    DeviceMountpoint,
 }
 
 /// A value as it stands in a file, a variable or on the command line.
@@ -170,8 +172,11 @@ impl Kind {
             Self::PredefinedFile => "the path of a file of lines ClientID,TopicName,TopicID (* for all clients), in quotes, \
                                      taken from the folder of the configuration file"
                 .to_owned(),
-            Self::Mountpoint => "a topic prefix in quotes that ends with /, without + and #; %c is the client id, a level of its \
-                                 own"
+            Self::Mountpoint => "a topic prefix in quotes that ends with /, without + and #; %c is the client id and %h its IP \
+                                 address, each a level of its own"
+                .to_owned(),
+            Self::DeviceMountpoint => "a topic prefix in quotes that ends with /, without + and #; %e is the endpoint name and \
+                                       %h the device's IP address, each a level of its own"
                 .to_owned(),
         }
     }
@@ -179,6 +184,11 @@ impl Kind {
     /// Whether this is a family of keys, each with a name of its own below the row's.
     pub fn is_family(&self) -> bool {
         matches!(self, Self::Topics | Self::ClientTopics)
+    }
+
+    /// Whether this is a mount point, whose placeholders may be written as other gateways do.
+    pub fn is_mountpoint(&self) -> bool {
+        matches!(self, Self::Mountpoint | Self::DeviceMountpoint)
     }
 
     /// Whether values of this kind must not be shown.

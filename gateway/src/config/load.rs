@@ -333,12 +333,8 @@ impl<'s> Layers<'s> {
         };
         let raw = match raw {
             // What other gateways write there is no variable.
-            Raw::Text(text) if matches!(key.kind, Kind::Mountpoint) => {
-                Raw::Text(text.replace("${clientid}", "%c"))
-            }
-            Raw::Untyped(text) if matches!(key.kind, Kind::Mountpoint) => {
-                Raw::Untyped(text.replace("${clientid}", "%c"))
-            }
+            Raw::Text(text) if key.kind.is_mountpoint() => Raw::Text(our_placeholders(&text)),
+            Raw::Untyped(text) if key.kind.is_mountpoint() => Raw::Untyped(our_placeholders(&text)),
             raw => raw,
         };
         let outcome = self.expanded(&raw, base).and_then(|(expanded, from)| {
@@ -550,4 +546,10 @@ fn shell_word(value: &str) -> String {
 /// The environment variable of a key.
 pub fn variable_name(key: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
+}
+/// A mount point with another gateway's placeholders in our words.
+fn our_placeholders(text: &str) -> String {
+    [("${clientid}", "%c"), ("${endpoint_name}", "%e"), ("${peerhost}", "%h")]
+        .iter()
+        .fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use broker_core::topic::TopicName;
+use lwm2m::server::Topics;
 use sn_proto::mountpoint::Mountpoint;
 use sn_proto::topics::Predefined;
 
@@ -43,6 +44,7 @@ impl Kind {
             | Self::File
             | Self::Folder
             | Self::Mountpoint
+            | Self::DeviceMountpoint
             | Self::Choice(_) => {}
         }
         self.read_one(raw, base).map_err(|fault| vec![fault])
@@ -80,6 +82,13 @@ impl Kind {
             Self::File => read_path(raw, base, "file", Path::is_file),
             Self::Folder => read_path(raw, base, "folder", Path::is_dir),
             Self::Choice(words) => read_choice(raw, words),
+            Self::DeviceMountpoint => {
+                let text = read_text(raw, 256)?;
+                match Topics::default().mounted_at(text) {
+                    Ok(_) => Ok(Value::Text(text.to_owned())),
+                    Err(error) => Err(Fault::new(raw, format!("is no mount point: {error}"))),
+                }
+            }
             Self::Mountpoint => Ok(match read_text(raw, 256)? {
                 "" => Value::Unset,
                 text => match Mountpoint::new(text) {

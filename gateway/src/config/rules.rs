@@ -100,14 +100,13 @@ pub(crate) fn check(
         problems.push(Problem { place: place(&[&name]), what, rule: rule.to_owned(), advice });
     }
 
-    if sound(&["lwm2m.mountpoint"])
-        && let Err(error) = config.lwm2m.topics()
-    {
+    let block = config.lwm2m.block_size;
+    if sound(&["lwm2m.block_size"]) && !block.is_power_of_two() {
         problems.push(Problem {
-            place: place(&["lwm2m.mountpoint"]),
-            what: format!("lwm2m.mountpoint = {} is no mount point", quote(&config.lwm2m.mountpoint)),
-            rule: error.to_string(),
-            advice: "lwm2m.mountpoint = \"lwm2m/%e/\"".to_owned(),
+            place: place(&["lwm2m.block_size"]),
+            what: format!("lwm2m.block_size = {block} is no size that blocks have"),
+            rule: "16, 32, 64, 128, 256, 512 or 1024 (RFC 7959 §2.2)".to_owned(),
+            advice: format!("lwm2m.block_size = {}", (1_u16 << block.ilog2()).clamp(16, 1_024)),
         });
     }
     for (key, error) in config.lwm2m.leaves().bad_leaves() {

@@ -265,7 +265,8 @@ schema! {
             example = "\"predefinedTopic.conf\"";
         /// What stands before every topic that devices publish and subscribe to, and is taken off what they get. With
         /// %c each device has a part of its own; ids with / + # in them are refused then, and so are publishes
-        /// without a connection, since nobody's id stands in them.
+        /// without a connection, since nobody's id stands in them. %h is the IP address that a device connected from,
+        /// or its forwarder.
         mountpoint: String, "mqtt.sn.mountpoint" = "\"\"", Kind::Mountpoint, Restart, example = "\"devices/%c/\"";
         /// Topic ids that one device may register.
         max_topics: u32, "mqtt.sn.max_topics" = "1000", Kind::Integer { min: 1, max: 60_000 }, Reload;
@@ -360,8 +361,10 @@ schema! {
         /// Folder of the firmware images that commands may name. Not set: only URIs can be named.
         firmware_dir: Option<PathBuf>, "lwm2m.firmware_dir" = "\"\"", Kind::Folder, Restart,
             example = "\"firmware\"";
-        /// What stands before the topics of a device; %e is its endpoint name, a level of its own.
-        mountpoint: String, "lwm2m.mountpoint" = "\"lwm2m/%e/\"", TOPIC, Restart,
+        /// What stands before the topics of a device; %e is its endpoint name, a level of its own. %h, which need not
+        /// be there, is the IP address that it registered from; it stays when the device moves, until it registers
+        /// anew.
+        mountpoint: String, "lwm2m.mountpoint" = "\"lwm2m/%e/\"", Kind::DeviceMountpoint, Restart,
             example = "\"site1/%e/\"";
         /// Topic, below the mount point, of commands in both forms (CmdID/Command and reqID/msgType).
         topic_command: String, "lwm2m.topics.command" = "\"command\"", TOPIC, Restart;
@@ -419,7 +422,10 @@ schema! {
         response_timeout: Duration, "lwm2m.response_timeout" = "\"60s\"",
             Kind::Duration { min: SECOND, max: DAY, may_be_off: false, whole_seconds: false }, Reload;
         /// The largest answer that is taken from a device, in blocks too.
-        max_body_size: u64, "lwm2m.max_body_size" = "\"64KiB\"", Kind::Size { min: KIB, max: 4 * MIB }, Restart;
+        max_body_size: u64, "lwm2m.max_body_size" = "\"64KiB\"", Kind::Size { min: KIB, max: 4 * MIB }, Reload;
+        /// Bytes of the blocks in which bodies go to devices and are asked for: 16, 32, 64, 128, 256, 512 or 1024. A
+        /// device that wants smaller ones gets them. For networks that lose what does not fit one frame.
+        block_size: u16, "lwm2m.block_size" = "1024", Kind::Integer { min: 16, max: 1_024 }, Reload, example = "64";
         /// Whether a registration follows its device to another address (NAT), or has to be made anew.
         new_address: NewAddress, "lwm2m.new_address" = "\"accept\"", Kind::Choice(NewAddress::WORDS), Reload;
         /// Whether commands for endpoints that are not registered here stay unanswered, since another node may

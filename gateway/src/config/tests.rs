@@ -306,9 +306,15 @@ fn predefined_topics_of_single_clients_and_of_a_file_go_together() {
 }
 
 #[test]
-fn other_gateways_word_for_the_client_id_is_no_variable() {
-    let loaded = loaded("mqtt.sn.mountpoint = \"${clientid}/\"\n").unwrap_or_else(|p| panic!("{p}"));
-    assert_eq!(loaded.config.sn.mountpoint, "%c/");
+fn other_gateways_words_in_mount_points_are_no_variables() {
+    for (client, text) in [("%c/", "mqtt.sn.mountpoint = \"${clientid}/\"\n"), ("", "")] {
+        let loaded = loaded(text).unwrap_or_else(|p| panic!("{p}"));
+        assert_eq!(loaded.config.sn.mountpoint, client);
+    }
+    let text =
+        "mqtt.sn.mountpoint = \"${peerhost}/\"\nlwm2m.mountpoint = \"${peerhost}/${endpoint_name}/\"\n";
+    let loaded = loaded(text).unwrap_or_else(|p| panic!("{p}"));
+    assert_eq!((&*loaded.config.sn.mountpoint, &*loaded.config.lwm2m.mountpoint), ("%h/", "%h/%e/"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(crate) struct Gateway {
     log: Receiver<String>,
     pub(crate) mqtt: SocketAddr,
     pub(crate) sn: SocketAddr,
+    pub(crate) lwm2m: SocketAddr,
 }
 
 impl Gateway {
@@ -60,7 +61,7 @@ impl Gateway {
             }
         });
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let gateway = Gateway { child, log, mqtt: local(mqtt), sn: local(sn) };
+        let gateway = Gateway { child, log, mqtt: local(mqtt), sn: local(sn), lwm2m: local(lwm2m) };
         gateway.wait_for("checks no passwords");
         gateway
     }

@@ -121,8 +121,8 @@ impl<P: PeerKey> Endpoint<P> {
             return self.complete(now, index, code, options, payload, out);
         }
         let Some(asked) = self.asked_mut(index) else { return };
-        let limit = asked.request.body_bytes_max;
-        let download = asked.download.get_or_insert_with(|| Download::new(code, options.clone(), limit));
+        let (limit, szx) = (asked.request.body_bytes_max, asked.request.szx);
+        let download = asked.download.get_or_insert_with(|| Download::new(code, options.clone(), limit, szx));
         match download.on_block(block2, &options, &payload) {
             Fetched::Failed(reason) => self.fail(now, index, reason, out),
             Fetched::Next => {
@@ -135,7 +135,7 @@ impl<P: PeerKey> Endpoint<P> {
             Fetched::Complete => {
                 let ticket = download.ticket.take();
                 let (code, options, body) =
-                    mem::replace(download, Download::new(code, Options::new(), 0)).into_body();
+                    mem::replace(download, Download::new(code, Options::new(), 0, szx)).into_body();
                 if let Some(ticket) = ticket {
                     self.pool.release(ticket);
                 }

@@ -15,6 +15,7 @@ use broker_core::time::Instant;
 use bytes::Bytes;
 use coap_lite::CoapOption;
 
+use super::block::{Block, SZX_MAX};
 use super::block1::Upload;
 use super::block2::Download;
 use super::check::Kind;
@@ -123,6 +124,12 @@ impl<P> Asked<P> {
             Observe::Register(_) => options.set_uint(CoapOption::Observe, 0),
             Observe::Cancel(_) => options.set_uint(CoapOption::Observe, 1),
         }
+        let asks = self.request.method == Code::GET || self.request.method == Code::FETCH;
+        if asks && self.request.szx < SZX_MAX {
+            // RFC 7959 §2.4: number 0 in a request says how large the blocks of the answer may be.
+            let early = Block { number: 0, more: false, szx: self.request.szx };
+            options.set_uint(CoapOption::Block2, early.encode());
+        }
         let (block, range) = self.upload.current();
         if let Some(block) = block {
             options.set_uint(CoapOption::Block1, block.encode());
@@ -172,6 +179,7 @@ impl<P: PeerKey> Endpoint<P> {
             request.observe = Observe::Register(Some(token.unwrap_or_else(|| self.secrets.token())));
         }
         request.body_bytes_max = request.body_bytes_max.min(BODY_BYTES_OVERRIDE_MAX);
+        request.szx = request.szx.min(self.config.szx);
         let asked = Asked::new(Purpose::Caller(tag), request);
         if !asked.upload.is_possible() {
             return Err(RequestError::TooLarge);

@@ -75,6 +75,8 @@ use crate::limits::{
 pub struct Config {
     /// Largest request body taken from a peer, bytes. Beyond: 4.13.
     pub body_bytes_max: usize,
+    /// Size exponent of the largest blocks of ours, 0 to 6, both ways: 6 is 1024 bytes.
+    pub szx: u8,
     /// Answer `GET /.well-known/core` that was sent to a group; everything else to a group is ignored anyway.
     pub answer_group_discovery: bool,
     /// Guard unvalidated addresses against being flooded by our answers. Off only in closed networks.
@@ -83,7 +85,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { body_bytes_max: BODY_BYTES_MAX, answer_group_discovery: false, amplification_guard: true }
+        Config {
+            body_bytes_max: BODY_BYTES_MAX,
+            szx: block::SZX_MAX,
+            answer_group_discovery: false,
+            amplification_guard: true,
+        }
     }
 }
 
@@ -130,6 +137,11 @@ impl<P: PeerKey> Endpoint<P> {
             emptied: Vec::new(),
             secrets,
         }
+    }
+
+    /// New settings, for what begins from now on.
+    pub fn handle_config(&mut self, config: Config) {
+        self.config = config;
     }
 
     /// What happened so far, and how much is held now.

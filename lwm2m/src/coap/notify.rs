@@ -226,7 +226,7 @@ impl<P: PeerKey> Endpoint<P> {
         let Some(mut request) = kept else { return };
         request.observe = Observe::No;
         request.trusted = true;
-        let mut download = Download::new(code, options.clone(), request.body_bytes_max);
+        let mut download = Download::new(code, options.clone(), request.body_bytes_max, self.config.szx);
         if download.on_block(Some(block), &options, &payload) != Fetched::Next {
             self.counters.notifications_dropped += 1;
             return;

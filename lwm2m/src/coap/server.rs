@@ -289,7 +289,9 @@ impl<P: PeerKey> Endpoint<P> {
                     *ticket = self.pool.hold(now, Some(*ticket), Holder::Gathering(key), bytes);
                 }
                 self.shed_bodies(now, out);
-                let options = Options::new().with_uint(CoapOption::Block1, block.encode());
+                // §2.3: a smaller size in the answer asks for smaller blocks from the next on.
+                let taken = Block { szx: block.szx.min(self.config.szx), ..block };
+                let options = Options::new().with_uint(CoapOption::Block1, taken.encode());
                 self.deliver(now, question, Response::new(Code::CONTINUE).with_options(options), out);
             }
             Gathered::Missing => {
@@ -377,7 +379,7 @@ impl<P: PeerKey> Endpoint<P> {
     fn answer(&mut self, now: Instant, request: Unanswered, mut response: Response, out: &mut Output<P>) {
         let question = request.question;
         // Only an answer that is cut is kept whole.
-        let in_blocks = request.block2.is_some() || response.payload.len() > 16 << super::block::SZX_MAX;
+        let in_blocks = request.block2.is_some() || response.payload.len() > 16 << self.config.szx;
         let whole = (in_blocks && !request.method.is_safe_method())
             .then(|| (response.code, response.options.clone(), response.payload.clone()));
         let block = self.cut_answer(&mut response, request.block2);
@@ -416,11 +418,11 @@ impl<P: PeerKey> Endpoint<P> {
     pub(crate) fn cut_answer(&self, response: &mut Response, asked: Option<Block>) -> Option<Block> {
         if !response.code.is_success() {
             // A diagnostic is for people; it is never sent in blocks.
-            response.payload.truncate(16 << super::block::SZX_MAX);
+            response.payload.truncate(16 << self.config.szx);
             return None;
         }
         let total = response.payload.len();
-        match cut(total, asked) {
+        match cut(total, asked, self.config.szx) {
             Cut::Whole => None,
             Cut::Behind => {
                 *response = Response { trusted: response.trusted, ..Response::new(Code::BAD_REQUEST) };

@@ -11,8 +11,10 @@ use broker_core::frontend::{Address, ListenerId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-/// First byte of every memo.
+/// First byte of a memo.
 const FORMAT: u8 = 1;
+/// The same of one that ends with the address in the device's topics.
+const FORMAT_WITH_HOST: u8 = 2;
 
 /// Room for the memo of a device of which nothing is observed.
 const MEMO_USUAL_BYTES: usize = 192;
@@ -60,6 +62,8 @@ pub struct Memo {
     pub observations: Vec<SavedObservation>,
     /// A firmware update that runs.
     pub firmware: Option<SavedFirmware>,
+    /// The IP address in its topics, if it is there.
+    pub host: Option<Box<str>>,
 }
 
 /// The parts of a memo where they lie.
@@ -71,12 +75,13 @@ pub(crate) struct MemoParts<'a, I> {
     pub(crate) learned: u32,
     pub(crate) observations: I,
     pub(crate) firmware: Option<&'a SavedFirmware>,
+    pub(crate) host: Option<&'a str>,
 }
 
 impl<'a, I: ExactSizeIterator<Item = &'a SavedObservation>> MemoParts<'a, I> {
     pub(crate) fn encode(self) -> Vec<u8> {
         let mut w = Writer(Vec::with_capacity(MEMO_USUAL_BYTES));
-        w.u8(FORMAT);
+        w.u8(if self.host.is_some() { FORMAT_WITH_HOST } else { FORMAT });
         self.registration.write(&mut w);
         w.0.extend_from_slice(self.location.as_bytes());
         write_address(&mut w, self.address);
@@ -87,6 +92,9 @@ impl<'a, I: ExactSizeIterator<Item = &'a SavedObservation>> MemoParts<'a, I> {
         w.u8(u8::from(self.firmware.is_some()));
         if let Some(firmware) = self.firmware {
             write_firmware(&mut w, firmware);
+        }
+        if let Some(host) = self.host {
+            w.text(host);
         }
         w.0
     }
@@ -103,6 +111,7 @@ impl Memo {
             learned: self.learned,
             observations: self.observations.iter(),
             firmware: self.firmware.as_ref(),
+            host: self.host.as_deref(),
         }
         .encode()
     }
@@ -110,7 +119,8 @@ impl Memo {
     /// Reads them back; `None` when they are not what [`Memo::encode`] wrote. The name is the session's.
     pub fn decode(endpoint: Arc<str>, bytes: &[u8]) -> Option<Memo> {
         let mut r = Reader(bytes);
-        if r.u8()? != FORMAT {
+        let format = r.u8()?;
+        if format != FORMAT && format != FORMAT_WITH_HOST {
             return None;
         }
         let memo = Memo {
@@ -121,6 +131,7 @@ impl Memo {
             learned: r.u32()?,
             observations: r.list(SavedObservation::read)?,
             firmware: if r.bool()? { Some(read_firmware(&mut r)?) } else { None },
+            host: if format == FORMAT_WITH_HOST { Some(r.text()?.into()) } else { None },
         };
         (r.0.is_empty() && memo.observations.len() <= OBSERVATIONS_PER_DEVICE_MAX).then_some(memo)
     }

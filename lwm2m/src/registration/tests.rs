@@ -295,23 +295,25 @@ fn full() -> Memo {
             token: Location::from_random(5),
             deadline_unix_ms: 1_700_000_000_000,
         }),
+        host: None,
     }
 }
 
 #[test]
 fn a_memo_comes_back_as_it_was_and_a_cut_one_not_at_all() {
-    let memo = full();
-    let bytes = memo.encode();
-    assert_eq!(Memo::decode(Arc::from("m1"), &bytes), Some(memo));
-    for cut in 0..bytes.len() {
-        assert_eq!(Memo::decode(Arc::from("m1"), &bytes[..cut]), None, "cut at {cut}");
+    for memo in [full(), Memo { host: Some("2001:db8::7".into()), ..full() }] {
+        let bytes = memo.encode();
+        assert_eq!(Memo::decode(Arc::from("m1"), &bytes), Some(memo));
+        for cut in 0..bytes.len() {
+            assert_eq!(Memo::decode(Arc::from("m1"), &bytes[..cut]), None, "cut at {cut}");
+        }
+        let mut longer = bytes.clone();
+        longer.push(0);
+        assert_eq!(Memo::decode(Arc::from("m1"), &longer), None);
+        let mut newer = bytes;
+        newer[0] = 3;
+        assert_eq!(Memo::decode(Arc::from("m1"), &newer), None, "a format from the future");
     }
-    let mut longer = bytes.clone();
-    longer.push(0);
-    assert_eq!(Memo::decode(Arc::from("m1"), &longer), None);
-    let mut newer = bytes;
-    newer[0] = 2;
-    assert_eq!(Memo::decode(Arc::from("m1"), &newer), None, "a format from the future");
 }
 
 proptest! {

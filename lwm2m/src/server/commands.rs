@@ -5,6 +5,7 @@
 //! job that runs it.
 use super::Lwm2mServer;
 use super::job::Origin;
+use super::topics::{Leaf, Place};
 use crate::catalog::Model;
 use crate::coap::Code;
 use crate::command::{self, Answer, Asker, Channel, Command, Operation};
@@ -43,8 +44,7 @@ impl Lwm2mServer {
     /// Says whether the delivery was acknowledged on the way.
     fn take_command(&mut self, now: Now, delivery: &Delivery, out: &mut Actions) -> bool {
         let message = &delivery.message;
-        let Some((endpoint, channel)) = self.config.topics.parse(message.topic()) else { return false };
-        let endpoint = endpoint.to_owned();
+        let Some((place, channel)) = self.config.topics.parse(message.topic()) else { return false };
         if delivery.retain {
             // Found when subscribing: it would run at every start.
             self.counters.commands_retained += 1;
@@ -58,17 +58,17 @@ impl Lwm2mServer {
         if message.retain() {
             let asker = command::asker(channel, message.payload());
             let answer = Answer::failed(asker, Code::BAD_REQUEST, "retained commands are not run");
-            self.refuse_command(&endpoint, &answer, out);
+            self.refuse_command(place, &answer, out);
             return false;
         }
-        let slot = self.devices.by_name(&endpoint);
+        let slot = self.at_place(place);
         if slot.is_none() && self.config.transparent {
             return false; // whoever has the endpoint answers, also what cannot be read
         }
         let command = match self.read_command(slot, channel, message.payload()) {
             Ok(command) => command,
             Err(answer) => {
-                self.refuse_command(&endpoint, &answer, out);
+                self.refuse_command(place, &answer, out);
                 return false;
             }
         };
@@ -76,7 +76,7 @@ impl Lwm2mServer {
             Some(slot) => self.accept_command(now, slot, command, message, delivery.packet_id, out),
             None => {
                 let answer = Answer::not_registered(command.asker, "no such endpoint is registered");
-                self.refuse_command(&endpoint, &answer, out);
+                self.refuse_command(place, &answer, out);
                 false
             }
         }
@@ -95,18 +95,20 @@ impl Lwm2mServer {
         let endpoint = device.registration.endpoint.clone();
         if command.operation == Operation::Deregister {
             self.end(now, slot, EndReason::Commanded, None, out);
-            self.publish_answer(&endpoint, &Answer::new(command.asker, Code::DELETED), out);
+            self.publish_answer(slot, &Answer::new(command.asker, Code::DELETED), out);
             return false;
         }
         if command.ttl == Some(0) {
             if !device.is_ready() {
                 let answer =
                     Answer::failed(command.asker, Code::GATEWAY_TIMEOUT, "the device sleeps, and TTL is 0");
-                self.refuse_command(&endpoint, &answer, out);
+                self.counters.commands_refused += 1;
+                self.publish_answer(slot, &answer, out);
             } else if device.jobs.len() >= DIRECT_JOBS_MAX {
                 let answer =
                     Answer::failed(command.asker, Code::SERVICE_UNAVAILABLE, "too many commands at once");
-                self.refuse_command(&endpoint, &answer, out);
+                self.counters.commands_refused += 1;
+                self.publish_answer(slot, &answer, out);
             } else {
                 self.start_job(now, slot, Origin::Direct, command, out);
             }
@@ -130,19 +132,18 @@ impl Lwm2mServer {
         packet_id.is_some()
     }
 
-    fn refuse_command(&mut self, endpoint: &str, answer: &Answer, out: &mut Actions) {
+    fn refuse_command(&mut self, place: Place<'_>, answer: &Answer, out: &mut Actions) {
         self.counters.commands_refused += 1;
-        self.publish_answer(endpoint, answer, out);
+        self.publish_answer_at(place, answer, out);
     }
 
     /// What became of a command in its device's queue.
     pub(super) fn on_fate(&mut self, now: Now, fate: Fate, out: &mut Actions) {
-        let endpoint = fate.session.as_str().to_owned();
-        let slot = self.devices.by_name(&endpoint);
+        let slot = self.devices.by_name(fate.session.as_str());
         if let Some(device) = slot.and_then(|slot| self.devices.get_mut(slot)) {
             device.waiting = device.waiting.saturating_sub(1);
         }
-        let Some((_, channel)) = self.config.topics.parse(fate.message.topic()) else { return };
+        let Some((place, channel)) = self.config.topics.parse(fate.message.topic()) else { return };
         let asker = |fate: &Fate| command::asker(channel, fate.message.payload());
         let (answer, state) = match fate.fate {
             MessageFate::Delivered => return, // its job has answered it
@@ -185,35 +186,47 @@ impl Lwm2mServer {
         if let Some(slot) = slot {
             self.command_event(now, slot, &answer.asker, state, out);
         }
-        self.publish_answer(&endpoint, &answer, out);
+        self.publish_answer_at(place, &answer, out);
     }
 
     /// Publishes the final answer to a command.
-    pub(super) fn publish_answer(&mut self, endpoint: &str, answer: &Answer, out: &mut Actions) {
+    pub(super) fn publish_answer(&mut self, slot: u32, answer: &Answer, out: &mut Actions) {
         self.counters.answers += 1;
-        self.publish_reply(endpoint, &answer.asker, answer.is_notification(), &answer.to_json(), out);
+        self.publish_reply(slot, &answer.asker, answer.is_notification(), &answer.to_json(), out);
+    }
+
+    /// The same where no device needs to be: in the place that the command's own topic names.
+    fn publish_answer_at(&mut self, place: Place<'_>, answer: &Answer, out: &mut Actions) {
+        self.counters.answers += 1;
+        let leaf = self.reply_leaf(&answer.asker, answer.is_notification());
+        if leaf.name.is_empty() {
+            return;
+        }
+        let (topic, qos) = (self.config.topics.of(place, &leaf.name), leaf.qos);
+        self.publish(&topic, answer.to_json().as_bytes(), qos, false, out);
     }
 
     /// Publishes something for an asker, on the topic that its own topic leads to.
     pub(super) fn publish_reply(
         &mut self,
-        endpoint: &str,
+        slot: u32,
         asker: &Asker,
         notification: bool,
         json: &str,
         out: &mut Actions,
     ) {
+        let leaf = self.reply_leaf(asker, notification);
+        let (Some(topic), qos) = (self.topic(slot, leaf), leaf.qos) else { return };
+        self.publish(&topic, json.as_bytes(), qos, false, out);
+    }
+
+    fn reply_leaf(&self, asker: &Asker, notification: bool) -> &Leaf {
         let topics = &self.config.topics;
-        let leaf = match (asker.channel, notification) {
+        match (asker.channel, notification) {
             (Channel::Command, _) => &topics.response,
             (Channel::Downlink, false) => &topics.uplink,
             (Channel::Downlink, true) => &topics.notify,
-        };
-        if leaf.name.is_empty() {
-            return;
         }
-        let (topic, qos) = (topics.of(endpoint, &leaf.name), leaf.qos);
-        self.publish(&topic, json.as_bytes(), qos, false, out);
     }
 
     /// Whether a device may be found by commands.

@@ -1,5 +1,6 @@
 //! Settings of the LwM2M front-end, with their defaults.
 use super::topics::Topics;
+use crate::coap;
 use crate::limits::{
     AWAKE_WINDOW_MS, BODY_BYTES_MAX, COMMAND_TTL_S, DEVICES_MAX, LIFETIME_GRACE_MS, LIFETIME_MAX_S,
     LIFETIME_MIN_S, REGISTERS_PER_PREFIX_PER_SECOND, REGISTERS_PER_SECOND, RESPONSE_TIMEOUT_MS,
@@ -77,6 +78,9 @@ pub struct Config {
     pub command_ttl_s: u64,
     /// Largest body taken from a device, bytes.
     pub body_bytes_max: usize,
+    /// Size of the blocks that devices are offered, both ways: 16 to 1024 bytes, a power of two. Those that ask for
+    /// smaller ones get them.
+    pub block_bytes: u16,
     /// Update from another address.
     pub new_address: NewAddress,
     /// Commands for unknown endpoints stay unanswered: another node may have them.
@@ -102,6 +106,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Settings of the CoAP endpoint.
+    pub(crate) fn coap(&self) -> coap::Config {
+        let szx = (self.block_bytes.clamp(16, 1_024).ilog2() - 4) as u8;
+        coap::Config { body_bytes_max: self.body_bytes_max, szx, ..coap::Config::default() }
+    }
+
     /// How long this device listens after its last message.
     pub(crate) fn awake_window(&self, endpoint: &str) -> Duration {
         Duration::from_millis(self.awake_windows.of(endpoint).unwrap_or(self.awake_window_ms))
@@ -119,6 +129,7 @@ impl Default for Config {
             response_timeout_ms: RESPONSE_TIMEOUT_MS,
             command_ttl_s: COMMAND_TTL_S,
             body_bytes_max: BODY_BYTES_MAX,
+            block_bytes: 1_024,
             new_address: NewAddress::Accept,
             transparent: false,
             emqx_compat: false,

@@ -45,9 +45,7 @@ impl Lwm2mServer {
 
     /// Publishes a command's final answer with its event.
     pub(super) fn finish_command(&mut self, now: Now, slot: u32, answer: &Answer, out: &mut Actions) {
-        let Some(device) = self.devices.get(slot) else { return };
-        let endpoint = device.registration.endpoint.clone();
-        self.publish_answer(&endpoint, answer, out);
+        self.publish_answer(slot, answer, out);
         self.command_event(now, slot, &answer.asker, "answered", out);
     }
 }

@@ -58,7 +58,7 @@ impl Lwm2mServer {
         if let Some(request) = request {
             self.respond(now, request, Response::new(Code::DELETED));
         }
-        self.devices.remove(slot);
+        self.remove_device(slot);
     }
 
     /// The device is nowhere to be found from now on: its jobs and observations end, and its events go out.
@@ -81,7 +81,7 @@ impl Lwm2mServer {
     /// The device's link is over, or was never made; its session, if there is one, stays as it is.
     pub(super) fn forget(&mut self, now: Now, slot: u32, reason: EndReason, out: &mut Actions) {
         self.leave(now, slot, reason, out);
-        self.devices.remove(slot);
+        self.remove_device(slot);
     }
 
     /// The broker has ended a device's link.
@@ -92,7 +92,7 @@ impl Lwm2mServer {
             if let Some(request) = request {
                 self.respond(now, request, Response::new(Code::DELETED));
             }
-            self.devices.remove(slot);
+            self.remove_device(slot);
             return;
         }
         match reason {

@@ -105,11 +105,8 @@ impl Lwm2mServer {
         let Some(device) = self.devices.get(slot) else { return };
         let topics = &self.config.topics;
         let leaf = if kind == "register" { &topics.register } else { &topics.update };
-        if leaf.name.is_empty() {
-            return;
-        }
+        let (Some(topic), qos) = (self.topic(slot, leaf), leaf.qos) else { return };
         let payload = JsonText::object().text("msgType", kind).json("data", &emqx_data(device)).end();
-        let (topic, qos) = (topics.of(&device.registration.endpoint, &leaf.name), leaf.qos);
         self.publish(&topic, payload.as_bytes(), qos, false, out);
     }
 
@@ -175,44 +172,35 @@ impl Lwm2mServer {
     }
 
     pub(super) fn publish_event(&mut self, slot: u32, event: &str, out: &mut Actions) {
-        let (Some(device), leaf) = (self.devices.get(slot), &self.config.topics.event) else { return };
-        if leaf.name.is_empty() {
-            return;
-        }
-        let (topic, qos) = (self.config.topics.of(&device.registration.endpoint, &leaf.name), leaf.qos);
+        let leaf = &self.config.topics.event;
+        let (Some(topic), qos) = (self.topic(slot, leaf), leaf.qos) else { return };
         self.publish(&topic, event.as_bytes(), qos, false, out);
     }
 
-    fn publish_status(&mut self, slot: u32, status: &str, out: &mut Actions) {
-        let (Some(device), leaf) = (self.devices.get(slot), &self.config.topics.status) else { return };
-        if leaf.name.is_empty() {
-            return;
-        }
-        let (topic, qos) = (self.config.topics.of(&device.registration.endpoint, &leaf.name), leaf.qos);
+    pub(super) fn publish_status(&mut self, slot: u32, status: &str, out: &mut Actions) {
+        let leaf = &self.config.topics.status;
+        let (Some(topic), qos) = (self.topic(slot, leaf), leaf.qos) else { return };
         self.publish(&topic, status.as_bytes(), qos, true, out);
     }
 
     /// Values that a device has sent by itself, in form B.
     pub(super) fn publish_send(&mut self, slot: u32, items: &[Item], out: &mut Actions) {
-        let Some(device) = self.devices.get(slot) else { return };
-        let endpoint = device.registration.endpoint.clone();
+        let leaf = &self.config.topics.notify;
+        let (Some(topic), qos) = (self.topic(slot, leaf), leaf.qos) else { return };
         let content: Json = items.iter().map(crate::command::item_json).collect();
         let payload = json!({"msgType": "send", "data": {"content": content}}).to_string();
-        let leaf = &self.config.topics.notify;
-        if leaf.name.is_empty() {
-            return;
-        }
-        let (topic, qos) = (self.config.topics.of(&endpoint, &leaf.name), leaf.qos);
         self.publish(&topic, payload.as_bytes(), qos, false, out);
     }
 
     /// `lwm2m.resource_topics`: each value on a retained topic of its own. Of several with times the last one counts.
     pub(super) fn publish_values(&mut self, slot: u32, items: &[Item], out: &mut Actions) {
-        let Some(device) = self.devices.get(slot).filter(|_| self.config.resource_topics) else { return };
-        let endpoint = device.registration.endpoint.clone();
+        if !self.config.resource_topics {
+            return;
+        }
         for item in items {
             let path = item.entry.path.to_string();
-            let topic = self.config.topics.of(&endpoint, path.trim_start_matches('/'));
+            let Some(place) = self.place(slot) else { return };
+            let topic = self.config.topics.of(place, path.trim_start_matches('/'));
             let text = match item.entry.value.to_json() {
                 Json::String(text) => text,
                 other @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {

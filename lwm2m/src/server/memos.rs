@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 impl Lwm2mServer {
     /// Everything of a device that a restart must find again.
-    fn memo(device: &Device) -> MemoUpdate {
+    fn memo(&self, slot: u32, device: &Device) -> MemoUpdate {
         let memo = MemoParts {
             registration: &device.registration,
             location: device.location,
@@ -23,6 +23,7 @@ impl Lwm2mServer {
             learned: device.learned.0,
             observations: device.observations.iter().map(|observation| &observation.saved),
             firmware: device.firmware.as_ref().map(|firmware| &firmware.saved),
+            host: self.hosts.get(&slot).map(|host| &**host),
         };
         // Boxed: as many bytes as it has, and no room behind them for as long as the session lives.
         MemoUpdate::Replace(memo.encode().into_boxed_slice().into())
@@ -34,7 +35,8 @@ impl Lwm2mServer {
         let tag = self.store_tag;
         let Some(device) = self.devices.get_mut(slot) else { return };
         device.phase = Phase::Storing(Store { tag, request, cause });
-        let update = Self::memo(device);
+        let Some(device) = self.devices.get(slot) else { return };
+        let update = self.memo(slot, device);
         self.request(slot, ToBroker::Memo { update, tag }, out);
     }
 
@@ -42,7 +44,7 @@ impl Lwm2mServer {
     pub(super) fn keep(&self, slot: u32, out: &mut Actions) {
         let Some(device) = self.devices.get(slot) else { return };
         if matches!(device.phase, Phase::Registered | Phase::Storing(_)) {
-            let update = Self::memo(device);
+            let update = self.memo(slot, device);
             self.request(slot, ToBroker::Memo { update, tag: 0 }, out);
         }
     }
@@ -117,7 +119,8 @@ impl Lwm2mServer {
         if self.devices.by_name(&memo.registration.endpoint).is_some() {
             return; // it was faster
         }
-        let Memo { mut registration, location, address, validated, learned, observations, firmware } = memo;
+        let Memo { mut registration, location, address, validated, learned, observations, firmware, host } =
+            memo;
         registration.objects = self.lists.share(Arc::unwrap_or_clone(registration.objects));
         let root = registration.objects.root.clone();
         for saved in &observations {
@@ -150,6 +153,7 @@ impl Lwm2mServer {
         };
         let tokens: Vec<_> = device.observations.iter().map(|observation| observation.saved.token).collect();
         let slot = self.devices.insert(device);
+        self.restore_place(slot, host, &address);
         for token in tokens {
             self.own_observation(slot, &token);
         }

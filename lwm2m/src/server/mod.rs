@@ -25,6 +25,7 @@ mod on_deregister;
 mod on_register;
 mod on_send;
 mod on_update;
+mod places;
 mod queue_mode;
 mod requests;
 mod responses;
@@ -53,7 +54,7 @@ use std::sync::Arc;
 pub use config::{AutoObserve, AwakeWindows, Config, NewAddress, UpdateEvents};
 pub use counters::Counters;
 pub use firmware::{ImageFault, Images};
-pub use topics::{BadLeaf, BadMountpoint, Leaf, Topics};
+pub use topics::{BadLeaf, BadMountpoint, Leaf, Place, Topics};
 
 use job::Jobs;
 use service::Service;
@@ -70,6 +71,7 @@ pub struct Lwm2mServer {
     coap: Endpoint<Address>,
     coap_out: coap::Output<Address>,
     devices: Devices,
+    hosts: places::Hosts,
     lists: SharedLists,
     jobs: Jobs,
     images: firmware::Store,
@@ -93,11 +95,11 @@ impl std::fmt::Debug for Lwm2mServer {
 impl Lwm2mServer {
     /// A server without devices. The seed, 32 secret random bytes, makes tokens, message ids and locations.
     pub fn new(config: Config, catalog: Arc<Catalog>, worker: u8, seed: [u8; 32]) -> Lwm2mServer {
-        let coap_config = coap::Config { body_bytes_max: config.body_bytes_max, ..coap::Config::default() };
-        let coap = Endpoint::new(coap_config, seed);
+        let coap = Endpoint::new(config.coap(), seed);
         let (per_second, per_prefix) = config.registers_per_second;
         Lwm2mServer {
             devices: Devices::new(coap.table_key()),
+            hosts: places::Hosts::new(),
             lists: SharedLists::new(coap.table_key()),
             registers: Budget::new(coap.table_key(), per_second, per_prefix),
             coap,
@@ -121,6 +123,7 @@ impl Lwm2mServer {
     pub fn handle_config(&mut self, config: Config) {
         let topics = std::mem::take(&mut self.config.topics);
         self.config = Config { topics, ..config };
+        self.coap.handle_config(self.config.coap());
     }
 
     /// New object definitions.

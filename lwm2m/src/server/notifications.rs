@@ -92,7 +92,6 @@ impl Lwm2mServer {
     ) {
         let Some(device) = self.devices.get(slot) else { return };
         let Some(observation) = device.observations.get(place) else { return };
-        let endpoint = device.registration.endpoint.clone();
         let composite = observation.saved.composite;
         let path = observation.saved.paths.first().copied().unwrap_or(ObjectPath::ROOT);
         let askers = observation.saved.askers.clone();
@@ -111,7 +110,7 @@ impl Lwm2mServer {
                 SavedAsker::Asker(asker) => Answer { asker, ..answer.clone() },
             };
             self.counters.notifications += 1;
-            self.publish_reply(&endpoint, &told.asker, told.is_notification(), &told.to_json(), out);
+            self.publish_reply(slot, &told.asker, told.is_notification(), &told.to_json(), out);
         }
         if answer.code == Code::CONTENT {
             self.publish_answer_values(slot, &answer, out);

@@ -239,7 +239,6 @@ impl Lwm2mServer {
         let slot = job.device;
         let Some((paths, composite)) = observed_paths(&job.command.operation) else { return };
         let Some(device) = self.devices.get_mut(slot) else { return };
-        let endpoint = device.registration.endpoint.clone();
         let Some(place) = device.observations.iter().position(|o| is_of(o, &paths, composite)) else {
             return;
         };
@@ -260,7 +259,7 @@ impl Lwm2mServer {
                 }
                 SavedAsker::Asker(asker) => Answer { asker, sequence: Some(sequence), ..answer.clone() },
             };
-            self.publish_reply(&endpoint, &told.asker, told.is_notification(), &told.to_json(), out);
+            self.publish_reply(slot, &told.asker, told.is_notification(), &told.to_json(), out);
         }
         self.publish_answer_values(slot, &answer, out);
     }

@@ -392,13 +392,10 @@ impl Lwm2mServer {
         let asker = job.command.asker.clone();
         let Some(text) = Answer::emqx_message(&asker, kind) else { return false };
         let slot = job.device;
-        let Some(endpoint) = self.devices.get(slot).map(|d| d.registration.endpoint.clone()) else {
-            return false;
-        };
         let Some(job) = self.take_job(id) else { return false };
         self.after_observe(now, &job, out);
         self.counters.answers += 1;
-        self.publish_reply(&endpoint, &asker, false, &text, out);
+        self.publish_reply(slot, &asker, false, &text, out);
         self.command_event(now, slot, &asker, "answered", out);
         if let Origin::Queued { packet_id, cost } = job.origin {
             self.done(slot, packet_id, cost, out);
@@ -413,9 +410,9 @@ impl Lwm2mServer {
             return;
         }
         let asker = job.command.asker.clone();
-        let endpoint = self.devices.get(job.device).map(|device| device.registration.endpoint.clone());
-        if let (Some(text), Some(endpoint)) = (Answer::emqx_message(&asker, "ack"), endpoint) {
-            self.publish_reply(&endpoint, &asker, false, &text, out);
+        let slot = job.device;
+        if let Some(text) = Answer::emqx_message(&asker, "ack") {
+            self.publish_reply(slot, &asker, false, &text, out);
         }
     }
 

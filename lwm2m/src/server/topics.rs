@@ -1,4 +1,7 @@
 //! The MQTT side's topics: a mount point with the endpoint's name in it, and what stands below.
+//!
+//! The mount point may also have the device's IP address as a level. It is the one that the device registered from: an
+//! Update from elsewhere changes nothing, so that who has subscribed goes on hearing it; a new Register does.
 use crate::command::Channel;
 use broker_core::QoS;
 use broker_core::topic::{TopicFilter, TopicName};
@@ -18,12 +21,26 @@ impl Leaf {
     }
 }
 
+/// Stands for the endpoint's name.
+const ENDPOINT: &str = "%e";
+/// Stands for the device's IP address.
+const HOST: &str = "%h";
+
+/// Whose topics: what stands where the mount point has its placeholders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The endpoint's name.
+    pub endpoint: &'a str,
+    /// The IP address that it registered from; "" where the mount point has none.
+    pub host: &'a str,
+}
+
 /// Where everything goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {
-    /// Before the endpoint's name: "lwm2m/".
+    /// Before the endpoint's name: "lwm2m/". It may have a host in it.
     prefix: Box<str>,
-    /// Behind it: "/".
+    /// Behind it: "/". Or here.
     suffix: Box<str>,
     /// Commands of both forms.
     pub command: Box<str>,
@@ -69,7 +86,10 @@ pub struct BadMountpoint;
 
 impl std::fmt::Display for BadMountpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a mount point has the endpoint's name as one of its levels, such as \"lwm2m/%e/\"")
+        f.write_str(
+            "a mount point has %e, the endpoint's name, as one of its levels, such as \"lwm2m/%e/\"; %h, the \
+             device's IP address, may be another",
+        )
     }
 }
 
@@ -101,7 +121,7 @@ impl Topics {
     pub fn bad_leaves(&self) -> Vec<(&'static str, BadLeaf)> {
         let judge = |(key, name): (&'static str, &str)| {
             let commands = matches!(key, "command" | "dn");
-            let topic = self.of("e", name);
+            let topic = self.of(Place { endpoint: "e", host: "h" }, name);
             let why = if name.is_empty() {
                 commands.then_some(BadLeaf::Missing)
             } else if TopicName::new(&topic).is_err() {
@@ -131,15 +151,19 @@ impl Topics {
         .collect()
     }
 
-    /// Mounts everything below `mountpoint`, in which `%e` or `${endpoint_name}` stands for the endpoint's name.
+    /// Mounts everything below `mountpoint`, in which `%e` or `${endpoint_name}` stands for the endpoint's name, and
+    /// `%h` or `${peerhost}`, if it is there, for the IP address that the device registered from.
     ///
     /// # Errors
-    /// When the name is not there, not a level of its own, or the rest is no topic.
+    /// When the name is not there, one of the two not a level of its own or there twice, or the rest is no topic.
     pub fn mounted_at(mut self, mountpoint: &str) -> Result<Topics, BadMountpoint> {
-        let text = mountpoint.replace("${endpoint_name}", "%e");
-        let (prefix, suffix) = text.split_once("%e").ok_or(BadMountpoint)?;
-        let level = (prefix.is_empty() || prefix.ends_with('/')) && suffix.starts_with('/');
-        if !level || !suffix.ends_with('/') || suffix.contains("%e") {
+        let text = mountpoint.replace("${endpoint_name}", ENDPOINT).replace("${peerhost}", HOST);
+        let once = |placeholder: &str| text.matches(placeholder).count() <= 1;
+        let whole = text.split('/').all(|level| {
+            (level == ENDPOINT || level == HOST) || !(level.contains(ENDPOINT) || level.contains(HOST))
+        });
+        let (prefix, suffix) = text.split_once(ENDPOINT).ok_or(BadMountpoint)?;
+        if !whole || !once(ENDPOINT) || !once(HOST) || !suffix.ends_with('/') {
             return Err(BadMountpoint);
         }
         if TopicName::new(&format!("{prefix}e{suffix}x")).is_err() {
@@ -149,26 +173,37 @@ impl Topics {
         Ok(self)
     }
 
-    /// The topic of an endpoint.
-    pub fn of(&self, endpoint: &str, leaf: &str) -> String {
-        [&self.prefix, endpoint, &self.suffix, leaf].concat()
+    /// Whether the mount point has the device's IP address in it.
+    pub fn has_host(&self) -> bool {
+        self.prefix.contains(HOST) || self.suffix.contains(HOST)
     }
 
-    /// The endpoint and the kind of a command topic.
-    pub fn parse<'t>(&self, topic: &'t str) -> Option<(&'t str, Channel)> {
-        let rest = topic.strip_prefix(&*self.prefix)?;
-        let (endpoint, rest) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
-        let leaf = rest.strip_prefix(&*self.suffix)?;
+    /// The topic of an endpoint.
+    pub fn of(&self, place: Place<'_>, leaf: &str) -> String {
+        let topic = [&self.prefix, place.endpoint, &self.suffix].concat();
+        if !self.has_host() {
+            return topic + leaf;
+        }
+        let host = |part: &str| part.replace(HOST, place.host);
+        [&*host(&self.prefix), place.endpoint, &host(&self.suffix), leaf].concat()
+    }
+
+    /// Whom a command topic names, and its kind.
+    pub fn parse<'t>(&self, topic: &'t str) -> Option<(Place<'t>, Channel)> {
+        let (before, rest) = strip(&self.prefix, topic)?;
+        let (endpoint, rest) = level(rest);
+        let (behind, leaf) = strip(&self.suffix, rest)?;
+        let place = Place { endpoint, host: before.or(behind).unwrap_or_default() };
         if leaf == &*self.command {
-            return Some((endpoint, Channel::Command));
+            return Some((place, Channel::Command));
         }
         let below = leaf.strip_prefix(&*self.downlink)?;
-        (below.is_empty() || below.starts_with('/')).then_some((endpoint, Channel::Downlink))
+        (below.is_empty() || below.starts_with('/')).then_some((place, Channel::Downlink))
     }
 
     /// The filters of the command topics.
     pub fn filters(&self) -> Vec<TopicFilter> {
-        let at = |leaf: &str| TopicFilter::new(&self.of("+", leaf));
+        let at = |leaf: &str| TopicFilter::new(&self.of(ANY, leaf));
         // `dn/#` covers `dn` itself too (MQTT 3.1.1 §4.7.1.2).
         [at(&self.command), at(&format!("{}/#", self.downlink))].into_iter().flatten().collect()
     }
@@ -178,7 +213,7 @@ impl Topics {
         let leaves = [&self.response, &self.uplink, &self.notify, &self.register, &self.update, &self.event];
         let mut filters: Vec<TopicFilter> = Vec::new();
         for leaf in leaves.into_iter().chain([&self.status]).filter(|leaf| !leaf.name.is_empty()) {
-            if let Ok(filter) = TopicFilter::new(&self.of("+", &leaf.name))
+            if let Ok(filter) = TopicFilter::new(&self.of(ANY, &leaf.name))
                 && !filters.contains(&filter)
             {
                 filters.push(filter);
@@ -188,18 +223,39 @@ impl Topics {
     }
 }
 
+/// All devices, in filters.
+const ANY: Place<'static> = Place { endpoint: "+", host: "+" };
+
+/// The first level of a topic, and the rest with its slash.
+fn level(topic: &str) -> (&str, &str) {
+    topic.split_at_checked(topic.find('/').unwrap_or(topic.len())).unwrap_or((topic, ""))
+}
+
+/// Takes a part of the mount point off a topic: the host in it, if it has one, and the rest.
+fn strip<'t>(part: &str, topic: &'t str) -> Option<(Option<&'t str>, &'t str)> {
+    let Some((before, behind)) = part.split_once(HOST) else {
+        return Some((None, topic.strip_prefix(part)?));
+    };
+    let (host, rest) = level(topic.strip_prefix(before)?);
+    Some((Some(host), rest.strip_prefix(behind)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at<'a>(endpoint: &'a str, host: &'a str) -> Place<'a> {
+        Place { endpoint, host }
+    }
 
     #[test]
     fn command_topics_name_an_endpoint_and_a_channel() {
         let topics = Topics::default();
         for (topic, parsed) in [
-            ("lwm2m/ep/command", Some(("ep", Channel::Command))),
-            ("lwm2m/ep/dn", Some(("ep", Channel::Downlink))),
-            ("lwm2m/ep/dn/read/x", Some(("ep", Channel::Downlink))),
-            ("lwm2m//command", Some(("", Channel::Command))),
+            ("lwm2m/ep/command", Some((at("ep", ""), Channel::Command))),
+            ("lwm2m/ep/dn", Some((at("ep", ""), Channel::Downlink))),
+            ("lwm2m/ep/dn/read/x", Some((at("ep", ""), Channel::Downlink))),
+            ("lwm2m//command", Some((at("", ""), Channel::Command))),
             ("lwm2m/ep/dnx", None),
             ("lwm2m/ep/response", None),
             ("lwm2m/ep", None),
@@ -238,13 +294,50 @@ mod tests {
     #[test]
     fn the_mount_point_has_the_name_as_a_level() {
         let topics = Topics::default().mounted_at("site/a/${endpoint_name}/lw/").unwrap();
-        assert_eq!(topics.of("m1", "response"), "site/a/m1/lw/response");
-        assert_eq!(topics.parse("site/a/m1/lw/dn/1"), Some(("m1", Channel::Downlink)));
+        assert_eq!(topics.of(at("m1", ""), "response"), "site/a/m1/lw/response");
+        assert_eq!(topics.parse("site/a/m1/lw/dn/1"), Some((at("m1", ""), Channel::Downlink)));
         assert_eq!(topics.parse("site/a/m1/dn"), None);
         let bare = Topics::default().mounted_at("%e/").unwrap();
-        assert_eq!(bare.parse("m1/command"), Some(("m1", Channel::Command)));
-        for bad in ["", "lwm2m/", "lwm2m/x%e/", "lwm2m/%e", "lwm2m/%ex/", "a/+/%e/", "%e/%e/", "#/%e/"] {
+        assert_eq!(bare.parse("m1/command"), Some((at("m1", ""), Channel::Command)));
+        for bad in [
+            "",
+            "lwm2m/",
+            "lwm2m/x%e/",
+            "lwm2m/%e",
+            "lwm2m/%ex/",
+            "a/+/%e/",
+            "%e/%e/",
+            "#/%e/",
+            "%h/",
+            "%h%e/",
+            "%h/%e/%h/",
+            "x%h/%e/",
+            "%e/%hx/",
+        ] {
             assert!(Topics::default().mounted_at(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_device_s_address_may_be_a_level_before_or_behind_its_name() {
+        for (mountpoint, host, topic, filters) in [
+            ("a/${peerhost}/%e/", "192.0.2.7", "a/192.0.2.7/m1/dn/x", ["a/+/+/command", "a/+/+/dn/#"]),
+            ("%e/b/%h/", "2001:db8::7", "m1/b/2001:db8::7/dn/x", ["+/b/+/command", "+/b/+/dn/#"]),
+            ("%h/%e/", "::1", "::1/m1/dn/x", ["+/+/command", "+/+/dn/#"]),
+        ] {
+            let topics = Topics::default().mounted_at(mountpoint).unwrap();
+            assert!(topics.has_host());
+            assert_eq!(topics.of(at("m1", host), "dn/x"), topic);
+            assert_eq!(topics.parse(topic), Some((at("m1", host), Channel::Downlink)));
+            let all: Vec<String> = topics.filters().iter().map(|f| f.as_str().to_owned()).collect();
+            assert_eq!(all, filters);
+        }
+        let topics = Topics::default().mounted_at("a/%h/%e/").unwrap();
+        // A name that looks like a placeholder is only a name.
+        assert_eq!(topics.of(at("%h", "::1"), "status"), "a/::1/%h/status");
+        for no_command in ["a/m1/command", "b/::1/m1/command", "a/::1", "a/"] {
+            assert_eq!(topics.parse(no_command), None, "{no_command}");
+        }
+        assert!(!Topics::default().has_host());
     }
 }

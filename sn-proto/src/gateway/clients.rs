@@ -4,10 +4,11 @@ use core::hash::BuildHasher;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
-use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 use slab::Slab;
 
 use crate::client::{Client, Route, RouteRef, State};
+use crate::mountpoint::Mounted;
 
 /// Slots that a list of nodes may hold beyond twice those in use.
 const NODES_SLACK: usize = 64;
@@ -24,6 +25,8 @@ pub(crate) struct Clients {
     handshakes: usize,
     /// Clients behind each forwarder.
     nodes: BTreeMap<IpAddr, Nodes>,
+    /// Where clients sent their last CONNECT from. Empty unless the mount point has that in it.
+    hosts: HashMap<u32, IpAddr>,
 }
 
 /// The clients behind one forwarder.
@@ -109,6 +112,7 @@ impl Clients {
         self.drop_route(slot);
         self.drop_name(slot);
         self.uncount_node(slot);
+        self.hosts.remove(&slot);
         let client = self.slots.try_remove(slot as usize)?;
         self.handshakes -= usize::from(is_handshake(client.state));
         Some(client)
@@ -120,6 +124,21 @@ impl Clients {
         self.handshakes -= usize::from(is_handshake(client.state));
         self.handshakes += usize::from(is_handshake(state));
         client.state = state;
+    }
+
+    /// Interpretation: the address in a client's topics is the one that its last CONNECT came from, as another
+    /// gateway has it. Waking up elsewhere changes no topic: subscriptions stay where they are.
+    pub(crate) fn note_host(&mut self, slot: u32) {
+        let host = self.get(slot).map(|client| client.route.address().remote.ip());
+        self.hosts.extend(host.map(|host| (slot, host)));
+    }
+
+    /// What stands where the mount point has its placeholders. A client of before a restart is taken to have connected
+    /// from where it is.
+    pub(crate) fn mounted(&self, slot: u32) -> Option<Mounted<'_>> {
+        let client = self.get(slot)?;
+        let host = self.hosts.get(&slot).copied().unwrap_or(client.route.address().remote.ip());
+        Some(Mounted { client: Some(&client.name), host })
     }
 
     /// From now on the name of this client leads to it; whoever had it before no longer does.

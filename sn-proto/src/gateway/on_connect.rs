@@ -134,6 +134,12 @@ impl SnGateway {
         slot
     }
 
+    fn note_host(&mut self, slot: u32) {
+        if self.config.mountpoint.has_host() {
+            self.clients.note_host(slot);
+        }
+    }
+
     /// CONNECT of a client whose first one the broker has not answered. With other flags it is no copy: the client
     /// will say it again.
     fn count_copy(&mut self, slot: u32, connect: &Connect<'_>) {
@@ -164,6 +170,7 @@ impl SnGateway {
     /// Deviation from the letter of §6.3, unless `sleep_connect_clean = wipe`: a common client repeats the flags
     /// of its first CONNECT here and does not subscribe again.
     fn connect_from_sleep(&mut self, slot: u32, turn: &mut Turn<'_>, connect: &Connect<'_>) {
+        self.note_host(slot);
         let wipe = connect.clean_session && self.config.sleep_connect_clean == SleepConnectClean::Wipe;
         let Some(client) = self.clients.get_mut(slot) else { return };
         if !wipe && !client.linked {
@@ -310,6 +317,7 @@ impl SnGateway {
     ) {
         self.clients.next_generation(slot);
         self.clients.set_state(slot, State::Connecting);
+        self.note_host(slot);
         let queue_qos0 = self.config.queue_qos0;
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.intent = Intent::Connect;

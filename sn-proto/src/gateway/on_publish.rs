@@ -113,8 +113,7 @@ impl SnGateway {
 
     /// A topic of this client as the broker knows it.
     pub(super) fn mounted<'a>(&self, slot: u32, topic: &'a str) -> Option<Cow<'a, str>> {
-        let client = self.clients.get(slot)?;
-        self.config.mountpoint.mounted(Some(&client.name), topic)
+        self.config.mountpoint.mounted(self.clients.mounted(slot)?, topic)
     }
 
     /// UDP may bring a copy of a QoS 2 PUBLISH after its PUBREL; the MsgId alone does not tell, since simple

@@ -96,8 +96,8 @@ impl SnGateway {
     fn filter(&self, slot: u32, text: &str) -> Result<TopicFilter, ReturnCode> {
         let filter = TopicFilterRef::new_within(text, &self.config.topic_limits);
         let filter = filter.map_err(|_| ReturnCode::NotSupported)?;
-        let client = self.clients.get(slot).ok_or(ReturnCode::NotSupported)?;
-        let mounted = self.config.mountpoint.mounted_filter(&client.name, filter.as_str());
+        let whose = self.clients.mounted(slot).ok_or(ReturnCode::NotSupported)?;
+        let mounted = self.config.mountpoint.mounted_filter(whose, filter.as_str());
         mounted.and_then(|filter| TopicFilter::new(&filter).ok()).ok_or(ReturnCode::NotSupported)
     }
 

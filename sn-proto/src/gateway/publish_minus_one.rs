@@ -13,6 +13,7 @@ use super::on_publish::inline_topic;
 use super::{SnGateway, Turn};
 use crate::config::Config;
 use crate::limits::{LINK_CREDIT, WINDOW};
+use crate::mountpoint::Mounted;
 use crate::topics::short_name;
 use crate::wire::{Publish, Qos, TopicIdType};
 
@@ -112,7 +113,8 @@ impl SnGateway {
         let topic = match publish.qos {
             Qos::MinusOne if self.config.qos_minus_one => {
                 self.sessionless_topic(&publish).and_then(|(topic, data)| {
-                    Some((self.config.mountpoint.mounted(None, &topic)?.into_owned(), data))
+                    let nobody = Mounted { client: None, host: turn.peer.address.remote.ip() };
+                    Some((self.config.mountpoint.mounted(nobody, &topic)?.into_owned(), data))
                 })
             }
             Qos::MinusOne | Qos::AtMostOnce | Qos::AtLeastOnce | Qos::ExactlyOnce => None,

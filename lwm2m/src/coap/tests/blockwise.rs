@@ -304,3 +304,62 @@ fn the_answer_to_the_last_block_names_it() {
     assert_eq!(bench.endpoint.counters().pending_body_bytes, 0, "a whole body is not held any more");
     assert_eq!(bench.respond(request.id, Response::new(Code::CHANGED)), [hex("61 44 00 02 09 D1 0E 10")]);
 }
+
+/// One block of a POST to /rd: number, more and size as they stand in the option, and how long it is.
+fn post_block(bench: &mut Bench, mid: u16, block: &[u8], length: usize) -> Vec<Vec<u8>> {
+    let options = [&[0xb2, b'r', b'd', 0xd0 | block.len() as u8, 27 - 11 - 13], block, &[0xff]].concat();
+    bench.give(peer(1), &message(0, 0x02, mid, &[1], &[options, vec![b'x'; length]].concat()))
+}
+
+#[test]
+fn blocks_of_ours_are_never_larger_than_the_setting_either_way() {
+    let config = Config { szx: 2, body_bytes_max: 4_096, ..Config::default() };
+    let mut bench = Bench::with(config);
+    let options = |datagram: &[u8]| Options::decode(datagram).expect("a message");
+    // What we ask for, and what we bring.
+    let asked = bench.ask(peer(9), get("/3/0"), 1);
+    assert_eq!(options(&asked[0]).0.uint(CoapOption::Block2), Some(2), "0/_/64");
+    let mut bench = Bench::with(Config { szx: 2, ..Config::default() });
+    let sent = bench.ask(peer(9), put("/5/0/0", body(300)), 1);
+    let (sent, payload) = options(&sent[0]);
+    assert_eq!((sent.uint(CoapOption::Block1), payload.len()), (Some(0x0a), 64));
+    assert_eq!(sent.uint(CoapOption::Block2), None);
+    // What we answer, however large the blocks that are asked for.
+    for (asked, number) in [(&b""[..], 0), (&[0xc1, 0x06], 0), (&[0xc1, 0x16], 16)] {
+        let request = [b"\xb2fw", asked].concat();
+        bench.now += 1;
+        bench.give(peer(2), &message(0, 1, 7 + number as u16 + asked.len() as u16, &[], &request));
+        let id = bench.asked().id;
+        let answer = Response { trusted: true, ..Response::new(Code::CONTENT).with_payload(body(2_000)) };
+        let (answer, payload) = options(&bench.respond(id, answer)[0]);
+        assert_eq!(answer.uint(CoapOption::Block2), Some(number << 4 | 0x0a), "{asked:?}");
+        assert_eq!(payload, &body(2_000)[number as usize * 64..][..64]);
+    }
+    // What is brought to us in larger ones: they are taken, and the next are to be smaller.
+    let first = post_block(&mut bench, 50, &[0x0e], 1_024);
+    assert_eq!(first[0][1], 0x5f, "2.31");
+    assert_eq!(options(&first[0]).0.uint(CoapOption::Block1), Some(0x0a));
+    let second = post_block(&mut bench, 51, &[0x01, 0x0a], 64);
+    assert_eq!(options(&second[0]).0.uint(CoapOption::Block1), Some(0x010a), "16/M/64");
+    post_block(&mut bench, 52, &[0x01, 0x12], 3);
+    assert_eq!(bench.asked().payload.len(), 1_024 + 64 + 3);
+}
+
+#[test]
+fn a_body_goes_both_ways_in_small_blocks_at_ten_per_cent_loss() {
+    let small = Config { szx: 0, ..Config::default() };
+    let mut sim = Sim::new(4);
+    (sim.loss, sim.doubled, sim.delay) = (10, 2, (20, 60));
+    let image = body(3_000);
+    let answer = image.clone();
+    let device = sim.node(Config::default(), move |_| {
+        (0, Response { trusted: true, ..Response::new(Code::CONTENT).with_payload(answer.clone()) })
+    });
+    let client = sim.node(small, |_| (0, Response::new(Code::NOT_FOUND)));
+    sim.ask(client, device, put("/5/0/0", image.clone()), 1);
+    sim.run_until(10_000_000);
+    assert_body(&sim, client, Code::CONTENT, &image);
+    assert!(sim.nodes[device].requests[0].payload == image);
+    // 188 blocks there; a PUT says nothing of the size that may come back, so that the first is a large one.
+    assert!(sim.datagrams >= 2 * (188 + 1 + 123), "{} datagrams", sim.datagrams);
+}

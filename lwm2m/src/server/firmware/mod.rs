@@ -405,7 +405,6 @@ impl Lwm2mServer {
     ) {
         let Some(device) = self.devices.get_mut(slot) else { return };
         let Some(firmware) = device.firmware.take() else { return };
-        let endpoint = device.registration.endpoint.clone();
         if let (FirmwareSource::File(name), true) = (&firmware.saved.source, firmware.held) {
             self.images.release(name);
         }
@@ -420,7 +419,7 @@ impl Lwm2mServer {
         } else {
             Answer { firmware: Some((state, result)), ..answer }
         };
-        self.publish_answer(&endpoint, &answer, out);
+        self.publish_answer(slot, &answer, out);
         let word = match (code, firmware.saved.update) {
             (Code::CHANGED, true) => "updated",
             (Code::CHANGED, false) => "downloaded",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::world::*;
-use crate::config::{Config, ShortSuback};
+use crate::config::{Config, Rebind, ShortSuback};
 use crate::limits::Limits;
 use crate::mountpoint::Mountpoint;
 use crate::topics::Predefined;
@@ -401,6 +401,36 @@ fn a_mountpoint_with_the_client_id_gives_each_client_a_part_of_its_own() {
         w.connect_with("10.0.0.8:8", id, 0x04, 60);
         assert_eq!(w.heard("10.0.0.8:8"), ["CONNACK 3"], "{id}");
     }
+}
+
+#[test]
+fn a_mountpoint_with_the_address_has_the_one_of_the_last_connect() {
+    let mountpoint = Mountpoint::new("at/${peerhost}/").expect("good");
+    let mut w = World::with(Config { mountpoint, rebind: Rebind::Any, ..predefined() });
+    w.mqtt_subscribe("#");
+    w.connect(A, "c1");
+    assert_eq!(w.subscribe(A, "+", 0), 0);
+    let here = A.rsplit_once(':').expect("a port").0;
+    w.send(A, "08 0C 02 7431 0000 31");
+    assert_eq!(w.mqtt_heard(), [format!("at/{here}/t1 1 q0")]);
+    assert_eq!(w.heard(A).last().map(String::as_str), Some("PUBLISH st1 q0 1"));
+    // It sleeps and wakes up elsewhere: its topics stay.
+    w.send(A, "04 18 0E10");
+    let elsewhere = "10.77.0.9:9";
+    w.send(elsewhere, "04 16 6331");
+    w.mqtt_publish(&format!("at/{here}/t1"), "2", 0);
+    w.mqtt_heard();
+    w.send(elsewhere, "04 16 6331");
+    assert!(w.heard(elsewhere).contains(&"PUBLISH st1 q0 2".to_owned()));
+    // It connects there: now they are others, and what it had subscribed to is still its own.
+    w.connect_with(elsewhere, "c1", 0x00, 60);
+    w.send(elsewhere, "08 0C 02 7431 0000 33");
+    w.mqtt_publish(&format!("at/{here}/t1"), "4", 0);
+    assert_eq!(w.mqtt_heard(), ["at/10.77.0.9/t1 3 q0".to_owned(), format!("at/{here}/t1 4 q0")]);
+    assert_eq!(w.heard(elsewhere).last().map(String::as_str), Some("PUBLISH st1 q0 4"));
+    // A publish without a connection has an address too.
+    w.send("10.0.0.9:9", "08 0C 62 7431 0000 35");
+    assert_eq!(w.mqtt_heard(), ["at/10.0.0.9/t1 5 q0"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@ use super::super::world::{Device, Does, Reply, Seen, World};
 use super::{Bench, changed, code, content, envelope, item};
 use crate::server::{Config, Topics};
 use coap_lite::{CoapOption, RequestType};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const FIVE: &str = "</1>, </2>, </3/0>, </4>, </5>";
@@ -138,6 +139,57 @@ fn case102_mountpoint() {
     assert_eq!(world.on("site/a/m1/v1/up/resp").len(), 1);
     world.publish("lwm2m/m1/dn/dm", r#"{"reqID":1,"msgType":"read","data":{"path":"/3/0/0"}}"#);
     assert!(device.serve(&mut world, |_| Does::Silence).is_empty());
+}
+
+/// The device's IP address as a level, as it was when it registered: an Update from elsewhere changes no topic, nor
+/// does a restart of the gateway; a new Register does.
+#[test]
+fn case133_mountpoint_peerhost_placeholder() {
+    let config = || Config {
+        topics: Topics::default().mounted_at("at/${peerhost}/${endpoint_name}/").unwrap(),
+        ..Config::default()
+    };
+    let topics = |world: &mut World| -> Vec<String> {
+        world.heard().into_iter().map(|heard| format!("{} {}", heard.topic, heard.payload)).collect()
+    };
+    let read = r#"{"reqID":1,"msgType":"read","data":{"path":"/3/0/0"}}"#;
+    let mut world = World::with(config());
+    let mut device = Device::new(5783);
+    device.register(&mut world, &["ep=m1", "lwm2m=1.1"], "</3/0>");
+    let heard = topics(&mut world);
+    assert!(heard.len() == 3 && heard.iter().all(|line| line.starts_with("at/192.0.2.7/m1/")), "{heard:?}");
+
+    // It moves, and so does nothing else.
+    device.at.remote = SocketAddr::from(([198, 51, 100, 1], 9));
+    assert_eq!(device.update(&mut world, &[], "").code(), "2.04");
+    let heard = topics(&mut world);
+    assert!(heard.iter().all(|line| line.starts_with("at/192.0.2.7/m1/")), "{heard:?}");
+    let ask = |world: &mut World, device: &mut Device, host: &str, served: usize, answer: &str| {
+        world.publish(&format!("at/{host}/m1/dn"), read);
+        let seen = device.serve(world, |_| Does::Answer(Reply::text("x")));
+        assert_eq!(seen.len(), served, "{host}");
+        let answers = world.on(&format!("at/{host}/m1/up/resp"));
+        assert!(answers.len() == 1 && answers[0].contains(answer), "{host} {answers:?}");
+    };
+    ask(&mut world, &mut device, "192.0.2.7", 1, r#""value":"x""#);
+    ask(&mut world, &mut device, "198.51.100.1", 0, r#""code":"4.04""#);
+    let mut world = world.restarted(config());
+    ask(&mut world, &mut device, "192.0.2.7", 1, r#""value":"x""#);
+    ask(&mut world, &mut device, "198.51.100.1", 0, r#""code":"4.04""#);
+
+    // It registers there, over IPv6 this time.
+    device.at.remote = "[2001:db8::7]:5783".parse().unwrap();
+    device.register(&mut world, &["ep=m1", "lwm2m=1.1"], "</3/0>");
+    let heard = topics(&mut world);
+    let (old, new): (Vec<_>, Vec<_>) = heard.iter().partition(|line| line.starts_with("at/192.0.2.7/m1/"));
+    assert!(old.len() == 1 && old[0].contains(r#"status {"status":"offline""#), "{old:?}");
+    assert!(old[0].contains(r#""reason":"moved""#), "{old:?}");
+    assert!(new.len() == 3 && new.iter().all(|line| line.starts_with("at/2001:db8::7/m1/")), "{new:?}");
+    ask(&mut world, &mut device, "2001:db8::7", 1, r#""value":"x""#);
+    ask(&mut world, &mut device, "192.0.2.7", 0, r#""code":"4.04""#);
+    assert_eq!(device.deregister(&mut world).code(), "2.02");
+    assert!(topics(&mut world).iter().all(|line| line.starts_with("at/2001:db8::7/m1/")));
+    ask(&mut world, &mut device, "2001:db8::7", 0, r#""code":"4.04""#);
 }
 
 /// Everything of a device that is kicked out goes: its commands are answered, its address means nothing any more.
