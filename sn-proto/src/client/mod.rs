@@ -66,8 +66,10 @@ pub(crate) struct Client {
     pub(crate) probed: bool,
     /// Its session was there before its CONNECT.
     pub(crate) resumed: bool,
-    /// The QoS 2 message that the broker has as packet 65535 came with MsgId 0.
-    pub(crate) zero_is_65535: bool,
+    /// Whose QoS 2 message the broker has as packet [`ZERO_PACKET`].
+    pub(crate) zero_packet: ZeroPacket,
+    /// The last PUBREL for packet [`ZERO_PACKET`] came with MsgId 0.
+    pub(crate) zero_released: bool,
 }
 
 impl Client {
@@ -101,7 +103,8 @@ impl Client {
             drained: false,
             probed: false,
             resumed: false,
-            zero_is_65535: false,
+            zero_packet: ZeroPacket::Nobodys,
+            zero_released: false,
         }
     }
 
@@ -136,6 +139,39 @@ impl Client {
         if self.incoming.as_ref().is_some_and(|incoming| incoming.is_idle()) {
             self.incoming = None;
         }
+    }
+}
+
+/// What the broker knows MsgId 0 as: 0 is no packet id of MQTT's, and not legal at QoS 1 and 2, but clients use it, most
+/// of them when their count has come around. Then its neighbours 65535 and 1 may be open at the same time, and the
+/// one half-way around is not.
+pub(crate) const ZERO_PACKET: u16 = 0x8000;
+
+/// Which of the two MsgIds that share a packet id has a QoS 2 message that waits for its PUBREL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ZeroPacket {
+    /// Neither, or not known: a restart leaves only the id.
+    Nobodys,
+    /// MsgId 0.
+    Zeros,
+    /// MsgId 32768 itself.
+    Own,
+}
+
+impl ZeroPacket {
+    /// That of this MsgId.
+    pub(crate) fn of(msg_id: u16) -> ZeroPacket {
+        if msg_id == 0 { ZeroPacket::Zeros } else { ZeroPacket::Own }
+    }
+
+    /// The MsgId that has it, when that is not this one.
+    pub(crate) fn other_than(self, msg_id: u16) -> Option<u16> {
+        let holder = match self {
+            ZeroPacket::Nobodys => return None,
+            ZeroPacket::Zeros => 0,
+            ZeroPacket::Own => ZERO_PACKET,
+        };
+        (holder != msg_id).then_some(holder)
     }
 }
 

@@ -9,7 +9,7 @@ use broker_core::link::{
 use broker_core::{Now, SessionName, ToBroker, Will};
 
 use super::{SnGateway, Turn};
-use crate::client::{Client, Handshake, Intent, Pending, Released, Route, State};
+use crate::client::{Client, Handshake, Intent, Pending, Released, Route, State, ZeroPacket};
 use crate::config::SleepConnectClean;
 use crate::limits::{LINK_CREDIT, WINDOW};
 use crate::wire::{Connect, Message, PROTOCOL_ID, ReturnCode, client_id};
@@ -127,6 +127,7 @@ impl SnGateway {
         client.identity = turn.peer.identity.clone();
         let namesake = self.clients.by_name(name).and_then(|slot| self.clients.get(slot));
         client.unsent = namesake.and_then(Client::unsent_packet);
+        client.zero_packet = namesake.map_or(ZeroPacket::Nobodys, |namesake| namesake.zero_packet);
         client.next_msg_id = self.rng.next_u16();
         client.validated = !self.needs_validation(turn);
         let slot = self.clients.insert(client);
@@ -285,6 +286,7 @@ impl SnGateway {
         fresh.probed = old.probed;
         fresh.prompted = old.prompted;
         fresh.unsent = old.unsent_packet();
+        fresh.zero_packet = old.zero_packet;
         // Nothing but copies since the last CONNACK: it is the same connection, and nobody died.
         fresh.same_connection = old.fresh;
         self.clients.drop_route(slot);
@@ -329,7 +331,6 @@ impl SnGateway {
         client.outgoing = None;
         client.incoming = None;
         client.released = Released::default();
-        client.zero_is_65535 = false;
         client.drained = false;
         client.handshake = None;
         let attach = Attach {
@@ -390,6 +391,9 @@ impl SnGateway {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.heard = now.instant;
         client.resumed |= present;
+        if !present {
+            client.zero_packet = ZeroPacket::Nobodys;
+        }
         match intent {
             Intent::Connect => {
                 let clean = client.clean;

@@ -10,7 +10,7 @@ use broker_core::{Instant, Message as AppMessage, Now, PacketId, QoS, ToBroker};
 
 use super::on_will::delivery_qos;
 use super::{SnGateway, Turn};
-use crate::client::Pending;
+use crate::client::{Pending, ZERO_PACKET, ZeroPacket};
 use crate::topics::short_name;
 use crate::wire::{Message, PubAck, Publish, Qos, ReturnCode, TopicIdType};
 
@@ -95,13 +95,18 @@ impl SnGateway {
         let Publish { topic_id, msg_id, dup, .. } = *publish;
         let packet = match qos {
             QoS::AtMostOnce => None,
-            // MsgId 0 is no packet id of MQTT's, but clients use it.
-            QoS::AtLeastOnce | QoS::ExactlyOnce => PacketId::new(msg_id).or(PacketId::new(u16::MAX)),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => packet_of(msg_id),
         };
         if let Some(packet) = packet {
             if qos == QoS::ExactlyOnce && self.is_late_copy(slot, msg_id, &message, turn.now.instant) {
                 self.counters.late_copies += 1;
                 return turn.reply(Message::PubRec(msg_id));
+            }
+            if qos == QoS::ExactlyOnce
+                && packet.get() == ZERO_PACKET
+                && self.is_zero_packet_taken(slot, msg_id, turn)
+            {
+                return self.refuse_publish(turn, publish, ReturnCode::Congestion);
             }
             let room = qos != QoS::ExactlyOnce || self.note_open(slot, msg_id, &message);
             if !room || !self.push_pending(slot, Pending::Publish { packet, topic_id, msg_id }) {
@@ -137,14 +142,46 @@ impl SnGateway {
             return false;
         }
         incoming.open.push((msg_id, hash));
-        client.zero_is_65535 = msg_id == 0 || (client.zero_is_65535 && msg_id != u16::MAX);
+        if packet_of(msg_id).is_some_and(|packet| packet.get() == ZERO_PACKET) {
+            client.zero_packet = ZeroPacket::of(msg_id);
+        }
         true
     }
 
-    pub(super) fn on_pubrel(&mut self, slot: u32, turn: &mut Turn<'_>, msg_id: u16) {
-        let until = turn.now.instant + self.config.retry_interval;
+    /// Whether a QoS 2 PUBLISH with one of the two MsgIds that share [`ZERO_PACKET`] meets one with the other: then it
+    /// has to come again. (QoS 1 ones are answered in their order.) A message in its way is released before its time: its client, which should have one
+    /// message open at a time, may have given it up, and the newcomer shall not wait for ever.
+    fn is_zero_packet_taken(&mut self, slot: u32, msg_id: u16, turn: &mut Turn<'_>) -> bool {
+        let Some(client) = self.clients.get(slot) else { return false };
+        let mut pending = client.incoming.iter().flat_map(|incoming| incoming.pending.iter());
+        let unanswered = pending.any(|pending| match *pending {
+            Pending::Publish { packet, msg_id: other, .. } => packet.get() == ZERO_PACKET && other != msg_id,
+            Pending::Refused(packet) => packet.get() == ZERO_PACKET,
+            Pending::Subscribe { .. }
+            | Pending::WillTopic
+            | Pending::WillMessage
+            | Pending::EndSleep
+            | Pending::LateReceived(_) => false,
+        });
+        let holder = client.zero_packet.other_than(msg_id);
+        if let Some(holder) = holder.filter(|_| !unanswered)
+            && let Some(packet) = packet_of(holder)
+            && self.push_pending(slot, Pending::Refused(packet))
+        {
+            self.note_released(slot, holder, turn.now.instant);
+            self.request(slot, ToBroker::Pubrel(packet), turn.out);
+        }
+        unanswered || holder.is_some()
+    }
+
+    /// A QoS 2 message goes out: it is open no more, but a copy of it may come yet.
+    fn note_released(&mut self, slot: u32, msg_id: u16, now: Instant) {
+        let until = now + self.config.retry_interval;
         let kept = self.config.limits.released_ids_max;
         let Some(client) = self.clients.get_mut(slot) else { return };
+        if packet_of(msg_id).is_some_and(|packet| packet.get() == ZERO_PACKET) {
+            client.zero_packet = ZeroPacket::Nobodys;
+        }
         if let Some(incoming) = client.incoming.as_mut()
             && let Some(at) = incoming.open.iter().position(|(id, _)| *id == msg_id)
         {
@@ -152,7 +189,18 @@ impl SnGateway {
             client.released.note(id, hash, until, kept);
             client.tidy();
         }
-        if let Some(packet) = PacketId::new(msg_id).or(PacketId::new(u16::MAX)) {
+    }
+
+    pub(super) fn on_pubrel(&mut self, slot: u32, turn: &mut Turn<'_>, msg_id: u16) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let Some(packet) = packet_of(msg_id) else { return };
+        let of_two = packet.get() == ZERO_PACKET;
+        if of_two && client.zero_packet.other_than(msg_id).is_some() {
+            // Released before: what the broker has is the other's.
+            turn.reply(Message::PubComp(msg_id));
+        } else {
+            client.zero_released = if of_two { msg_id == 0 } else { client.zero_released };
+            self.note_released(slot, msg_id, turn.now.instant);
             self.request(slot, ToBroker::Pubrel(packet), turn.out);
         }
         self.note_sleeper(slot, turn.out);
@@ -188,9 +236,13 @@ impl SnGateway {
             PublishOutcome::Accepted => self.tell(slot, Message::PubRec(msg_id), out),
             PublishOutcome::Denied | PublishOutcome::Quota => {
                 self.tell(slot, Message::PubAck(PubAck { topic_id, msg_id, return_code }), out);
-                if let Some(incoming) = self.clients.get_mut(slot).and_then(|client| client.incoming.as_mut())
-                {
-                    incoming.open.retain(|(id, _)| *id != msg_id);
+                if let Some(client) = self.clients.get_mut(slot) {
+                    if packet_id.get() == ZERO_PACKET {
+                        client.zero_packet = ZeroPacket::Nobodys;
+                    }
+                    if let Some(incoming) = client.incoming.as_mut() {
+                        incoming.open.retain(|(id, _)| *id != msg_id);
+                    }
                 }
                 // What was denied is kept by the broker until its PUBREL, which this client will not send.
                 if outcome == PublishOutcome::Denied && self.push_pending(slot, Pending::Refused(packet_id)) {
@@ -231,7 +283,7 @@ impl SnGateway {
             return;
         }
         let Some(client) = self.clients.get_mut(slot) else { return };
-        let msg_id = if client.zero_is_65535 && packet_id.get() == u16::MAX { 0 } else { packet_id.get() };
+        let msg_id = if client.zero_released && packet_id.get() == ZERO_PACKET { 0 } else { packet_id.get() };
         self.tell(slot, Message::PubComp(msg_id), out);
         self.arm(slot, now.instant);
     }
@@ -278,6 +330,11 @@ impl SnGateway {
         client.tidy();
         taken
     }
+}
+
+/// What the broker knows a MsgId of a client as.
+fn packet_of(msg_id: u16) -> Option<PacketId> {
+    PacketId::new(msg_id).or(PacketId::new(ZERO_PACKET))
 }
 
 fn outcome_code(outcome: PublishOutcome) -> ReturnCode {

@@ -315,3 +315,93 @@ fn unused_flag_bits_and_a_msg_id_at_qos_0_are_ignored() {
     assert_eq!(w.mqtt_heard(), ["a/b 1 q0"]);
     assert!(w.heard(A).is_empty());
 }
+
+/// PUBLISH QoS 2 to "ab" with this MsgId and payload.
+fn exactly_once(msg_id: u16, payload: u8) -> Vec<u8> {
+    let id = msg_id.to_be_bytes();
+    vec![0x08, 0x0C, 0x42, b'a', b'b', id[0], id[1], payload]
+}
+
+#[test]
+fn msg_id_0_and_65535_are_two_messages() {
+    let mut w = world();
+    w.send_bytes(&peer(A), &exactly_once(0xFFFF, b'1'));
+    w.send_bytes(&peer(A), &exactly_once(0, b'2'));
+    assert_eq!(w.heard(A), ["PUBREC #65535", "PUBREC #0"]);
+    w.send(A, "04 10 FFFF");
+    w.send(A, "04 10 0000");
+    assert_eq!(w.heard(A), ["PUBCOMP #65535", "PUBCOMP #0"]);
+    assert_eq!(w.mqtt_heard(), ["ab 1 q2", "ab 2 q2"]);
+}
+
+#[test]
+fn msg_id_0_and_32768_are_two_messages_one_after_the_other() {
+    for (first, second) in [(0, 0x8000), (0x8000, 0)] {
+        let mut w = world();
+        w.send_bytes(&peer(A), &exactly_once(first, b'1'));
+        assert_eq!(w.heard(A), [format!("PUBREC #{first}")]);
+        w.send_bytes(&peer(A), &exactly_once(second, b'2'));
+        assert_eq!(w.heard(A), [format!("PUBACK 24930 #{second} 1")], "it comes again");
+        assert_eq!(w.mqtt_heard(), ["ab 1 q2"], "the older one does not wait for a PUBREL that may never come");
+        w.send_bytes(&peer(A), &exactly_once(first, b'1'));
+        w.send_bytes(&peer(A), &exactly_once(second, b'2'));
+        assert_eq!(w.heard(A), [format!("PUBREC #{first}"), format!("PUBREC #{second}")]);
+        for msg_id in [first, second] {
+            let id = u16::to_be_bytes(msg_id);
+            w.send_bytes(&peer(A), &[0x04, 0x10, id[0], id[1]]);
+            assert_eq!(w.heard(A), [format!("PUBCOMP #{msg_id}")]);
+        }
+        assert_eq!(w.mqtt_heard(), ["ab 2 q2"]);
+    }
+}
+
+#[test]
+fn msg_id_0_stays_apart_from_32768_over_a_new_connection() {
+    for from in [A, B] {
+        let mut w = world();
+        w.connect_with(A, "c1", 0, 60);
+        w.send_bytes(&peer(A), &exactly_once(0, b'1'));
+        w.heard(A);
+        w.send(A, "02 16");
+        w.connect_with(from, "c1", 0, 60);
+        w.heard(from);
+        w.send_bytes(&peer(from), &exactly_once(0x8000, b'2'));
+        assert_eq!(w.heard(from), ["PUBACK 24930 #32768 1"]);
+        w.send_bytes(&peer(from), &exactly_once(0x8000, b'2'));
+        w.send(from, "04 10 0000");
+        w.send(from, "04 10 8000");
+        assert_eq!(w.heard(from), ["PUBREC #32768", "PUBCOMP #0", "PUBCOMP #32768"]);
+        assert_eq!(w.mqtt_heard(), ["ab 1 q2", "ab 2 q2"]);
+    }
+}
+
+#[test]
+fn pubrel_of_msg_id_0_is_answered_with_it_after_a_new_connection() {
+    let mut w = world();
+    w.connect_with(A, "c1", 0, 60);
+    w.send_bytes(&peer(A), &exactly_once(0, b'1'));
+    w.send(A, "02 18");
+    w.connect_with(A, "c1", 0, 60);
+    w.heard(A);
+    w.send_bytes(&peer(A), &exactly_once(0, b'1'));
+    w.send(A, "04 10 0000");
+    w.send(A, "04 10 0000");
+    assert_eq!(w.heard(A), ["PUBREC #0", "PUBCOMP #0", "PUBCOMP #0"]);
+    assert_eq!(w.mqtt_heard(), ["ab 1 q2"]);
+}
+
+#[test]
+fn msg_id_0_at_qos_1_does_not_get_the_answer_of_another() {
+    let mut w = world();
+    for message in ["08 0C 22 6162 0000 31", "08 0C 22 6162 8000 32", "08 0C 22 6162 FFFF 33"] {
+        w.gateway_only(&peer(A), &hex(message));
+    }
+    w.run();
+    assert_eq!(w.heard(A), ["PUBACK 24930 #0 0", "PUBACK 24930 #32768 0", "PUBACK 24930 #65535 0"]);
+    w.gateway_only(&peer(A), &exactly_once(0, b'4'));
+    w.gateway_only(&peer(A), &hex("08 0C 22 6162 8000 35"));
+    w.run();
+    let mut heard = w.heard(A);
+    heard.sort();
+    assert_eq!(heard, ["PUBACK 24930 #32768 0", "PUBREC #0"]);
+}
