@@ -309,6 +309,9 @@ pub enum ToBroker {
     /// Given up after the last retry: keeps its place and state, leaves the window, is tried again at the next
     /// attach or Drain.
     Park(PacketId),
+    /// This delivery has not left the front-end. Said before Park, Pause or Disconnect, it is no repetition when it is
+    /// tried again, and has no DUP ([MQTT-3.3.1-1]).
+    Unsent(PacketId),
     /// Subscribe; answered by one Suback, then retained messages.
     Subscribe {
         /// Id that comes back with Suback. The caller's own number space (MQTT-SN allows 0).

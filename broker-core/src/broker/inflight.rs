@@ -49,6 +49,8 @@ pub(super) struct Flying {
     pub(super) recorded: bool,
     /// PUBREC has come: only PUBREL is sent.
     pub(super) released: bool,
+    /// It has left, as far as is known: the next try is a repetition. Else its records are those of one that waits.
+    pub(super) sent: bool,
     pub(super) stage: Stage,
     /// Times it was given up.
     pub(super) rounds: u8,
@@ -253,7 +255,9 @@ impl Flight {
             let expires = ledger.unix_of(flying.expires);
             let content = (message, flying.qos, flying.retain);
             out.records.push(queued_record(session, flying.seq, content, expires, flying.asked.as_deref()));
-            out.records.push(Record::Sent { session, seq, packet_id: flying.packet_id });
+            if flying.sent {
+                out.records.push(Record::Sent { session, seq, packet_id: flying.packet_id });
+            }
             if flying.released {
                 releases.push((flying.release, flying.seq));
             }
@@ -382,13 +386,14 @@ impl Session {
             retain: waiting.retain,
             recorded: waiting.recorded,
             released: false,
+            sent: true,
             stage: Stage::OnWire,
             rounds: 0,
         });
         self.send(ledger, out, delivery);
     }
 
-    /// Sends the next delivery again that was sent before: with its old packet id, DUP, or only PUBREL
+    /// Sends the next delivery again: with its old packet id, and DUP if it was really sent before, or only PUBREL
     /// ([MQTT-4.4.0-1], [MQTT-3.3.1-1]).
     pub(super) fn resend_next(&mut self, ledger: &mut Ledger, out: &mut Effects) {
         let Some(outgoing) = &mut self.outgoing else { return };
@@ -405,12 +410,16 @@ impl Session {
         }
         flying.stage = Stage::OnWire;
         let packet_id = flying.packet_id;
+        let dup = std::mem::replace(&mut flying.sent, true);
+        if !dup && flying.recorded && ledger.recording {
+            out.records.push(Record::Sent { session: self.id, seq: QueueSeq(flying.seq), packet_id });
+        }
         let again = match &flying.message {
             Some(message) if !flying.released => Some(Delivery {
                 message: message.clone(),
                 packet_id: Some(packet_id),
                 qos: flying.qos,
-                dup: true,
+                dup,
                 retain: flying.retain,
                 expires_unix_ms: ledger.unix_of(flying.expires),
             }),
@@ -520,6 +529,22 @@ impl Session {
         match self.flow {
             Flow::Draining => self.end_burst(ledger, out),
             Flow::Active | Flow::Asleep | Flow::Offline => self.pump(ledger, out),
+        }
+    }
+
+    /// The delivery has not left. A restart is to know it as one that waits.
+    pub(super) fn on_unsent(&mut self, ledger: &mut Ledger, out: &mut Effects, packet_id: PacketId) {
+        let Some(at) = self.find_flying(packet_id, |flying| flying.sent && !flying.released) else {
+            ledger.counters.acks_unexpected += 1;
+            return;
+        };
+        let Some(flying) = self.outgoing.as_mut().and_then(|it| it.flight.list.get_mut(at)) else { return };
+        flying.sent = false;
+        if let (true, true, Some(message)) = (flying.recorded, ledger.recording, &flying.message) {
+            let content = (message, flying.qos, flying.retain);
+            let expires = ledger.unix_of(flying.expires);
+            out.records.push(Record::Removed { session: self.id, seq: QueueSeq(flying.seq) });
+            out.records.push(queued_record(self.id, flying.seq, content, expires, flying.asked.as_deref()));
         }
     }
 

@@ -156,6 +156,7 @@ impl Broker {
             | ToBroker::Pubcomp(_)
             | ToBroker::Reject(_)
             | ToBroker::Park(_)
+            | ToBroker::Unsent(_)
             | ToBroker::Subscribe { .. }
             | ToBroker::Unsubscribe { .. }
             | ToBroker::Pause { .. }
@@ -195,6 +196,7 @@ impl Broker {
             ToBroker::Pubcomp(id) => self.with(slot, |session, ledger| session.on_pubcomp(ledger, out, id)),
             ToBroker::Reject(id) => self.with(slot, |session, ledger| session.on_reject(ledger, out, id)),
             ToBroker::Park(id) => self.with(slot, |session, ledger| session.on_park(ledger, out, id)),
+            ToBroker::Unsent(id) => self.with(slot, |session, ledger| session.on_unsent(ledger, out, id)),
             ToBroker::Credit { bytes } => {
                 self.with(slot, |session, ledger| session.on_credit(ledger, out, bytes))
             }

@@ -244,6 +244,7 @@ impl Session {
                     retain: waiting.retain,
                     recorded: true,
                     released: false,
+                    sent: true,
                     stage: Stage::Idle,
                     rounds: 0,
                 });

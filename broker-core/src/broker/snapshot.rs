@@ -113,7 +113,7 @@ impl Broker {
                         message: flying.message.clone(),
                         qos: flying.qos,
                         retain: flying.retain,
-                        packet_id: Some(flying.packet_id),
+                        packet_id: flying.sent.then_some(flying.packet_id),
                         released: flying.released,
                         expires_unix_ms: self.ledger.unix_of(flying.expires),
                         asked: flying.asked.as_ref().map(|asked| (asked.by.clone(), asked.tag)),

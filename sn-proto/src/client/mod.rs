@@ -39,7 +39,8 @@ pub(crate) struct Client {
     pub(crate) sleep: u16,
     /// MsgId of the last REGISTER, or where to begin.
     pub(crate) next_msg_id: u16,
-    /// The message that the broker takes for sent, but that never left: it comes again, and is no repetition.
+    /// What [`Client::unsent_packets`] named on the link before, which could not be told to the broker in time: it comes
+    /// again with DUP, and is no repetition.
     pub(crate) unsent: Option<PacketId>,
     /// Copies of its CONNECT that came before the broker's answer: each gets its CONNACK (§6.13).
     pub(crate) copies: u8,
@@ -108,13 +109,13 @@ impl Client {
         }
     }
 
-    /// The QoS 1/2 message that the broker takes for sent, but that has not left: on another link it is no repetition,
-    /// and DUP would be wrong (§5.3.4).
-    pub(crate) fn unsent_packet(&self) -> Option<PacketId> {
+    /// QoS 1/2 messages that the broker takes for sent, but that have not left: the next try is no repetition, and DUP
+    /// would be wrong (§5.3.4). The window lets one of them be.
+    pub(crate) fn unsent_packets(&self) -> impl Iterator<Item = PacketId> + use<> {
         let outgoing = self.outgoing.as_ref();
         let flight = outgoing.and_then(|it| it.flight.as_ref()).filter(|it| !it.dup && it.delivery.is_some());
         let deferred = outgoing.and_then(|it| it.deferred.as_ref()).filter(|it| !it.dup);
-        flight.map(|it| it.packet).or(deferred.and_then(|it| it.packet_id)).or(self.unsent)
+        [flight.map(|it| it.packet), deferred.and_then(|it| it.packet_id), self.unsent].into_iter().flatten()
     }
 
     /// A MsgId for a REGISTER.

@@ -36,8 +36,8 @@ impl SnGateway {
         });
         if !listens {
             // It crossed our Pause: QoS 1/2 comes again when the client listens.
-            if let (Some(client), false) = (self.clients.get_mut(slot), delivery.dup) {
-                client.unsent = delivery.packet_id.or(client.unsent);
+            if let (Some(packet), false) = (delivery.packet_id, delivery.dup) {
+                self.request(slot, ToBroker::Unsent(packet), out);
             }
             return self.give_credit(slot, cost, out);
         }
@@ -382,11 +382,19 @@ impl SnGateway {
     pub(super) fn park_flight(&mut self, slot: u32, out: &mut Actions) {
         let Some(packet) = self.flight(slot).map(|flight| flight.packet) else { return };
         self.counters.parked += 1;
-        if let Some(client) = self.clients.get_mut(slot) {
-            client.unsent = client.unsent_packet();
-        }
+        self.tell_unsent(slot, out);
         self.request(slot, ToBroker::Park(packet), out);
         self.end_flight(slot, out);
+    }
+
+    /// Tells the broker what has not left, before the client is not there for it any more.
+    pub(super) fn tell_unsent(&mut self, slot: u32, out: &mut Actions) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let unsent = client.unsent_packets();
+        client.unsent = None;
+        for packet in unsent {
+            self.request(slot, ToBroker::Unsent(packet), out);
+        }
     }
 
     /// Nothing is in flight any more.

@@ -210,6 +210,7 @@ impl SnGateway {
     /// Ends a session's link and forgets the client.
     fn end(&mut self, slot: u32, ending: broker_core::link::Ending, out: &mut Actions) {
         if self.clients.get(slot).is_some_and(|client| client.linked) {
+            self.tell_unsent(slot, out);
             self.request(slot, ToBroker::Disconnect(ending), out);
         }
         self.forget(slot);

@@ -126,7 +126,7 @@ impl SnGateway {
         let mut client = Client::new(Arc::from(name), turn.route().to_route(), turn.now.instant, state);
         client.identity = turn.peer.identity.clone();
         let namesake = self.clients.by_name(name).and_then(|slot| self.clients.get(slot));
-        client.unsent = namesake.and_then(Client::unsent_packet);
+        client.unsent = namesake.and_then(|namesake| namesake.unsent_packets().next());
         client.zero_packet = namesake.map_or(ZeroPacket::Nobodys, |namesake| namesake.zero_packet);
         client.next_msg_id = self.rng.next_u16();
         client.validated = !self.needs_validation(turn);
@@ -285,7 +285,7 @@ impl SnGateway {
         fresh.guard_credit = old.guard_credit;
         fresh.probed = old.probed;
         fresh.prompted = old.prompted;
-        fresh.unsent = old.unsent_packet();
+        fresh.unsent = old.unsent_packets().next();
         fresh.zero_packet = old.zero_packet;
         // Nothing but copies since the last CONNACK: it is the same connection, and nobody died.
         fresh.same_connection = old.fresh;
@@ -327,7 +327,7 @@ impl SnGateway {
         client.copies = 0;
         client.clean = clean;
         client.keep_alive = keep_alive;
-        client.unsent = client.unsent_packet();
+        client.unsent = client.unsent_packets().next();
         client.outgoing = None;
         client.incoming = None;
         client.released = Released::default();

@@ -35,11 +35,12 @@ impl SnGateway {
         self.request(slot, ToBroker::Pause { duration }, out);
     }
 
-    /// The client does not listen any more. What was in flight comes again from the broker, with DUP, when it does.
+    /// The client does not listen any more. What was in flight comes again from the broker, with DUP if it has left, when
+    /// it does.
     pub(super) fn ground(&mut self, slot: u32, out: &mut Actions) {
+        self.tell_unsent(slot, out);
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.drained = false;
-        client.unsent = client.unsent_packet();
         let Some(outgoing) = client.outgoing.take() else { return };
         if outgoing.register.is_some_and(|register| register.waiting.is_some()) {
             self.counters.register_busy += 1; // QoS 0, and its REGACK did not come in time

@@ -102,6 +102,60 @@ fn parking_lets_the_next_message_go_on() {
 }
 
 #[test]
+fn what_never_left_is_no_repetition() {
+    let mut house = House::new();
+    house.connect(1, connect_sn("d", false));
+    house.subscribe(1, "#", Q2);
+    house.client(2, "p");
+    for (text, qos) in [("a", Q1), ("b", Q2), ("c", Q1)] {
+        house.publish(2, "t", text, qos);
+        if qos == Q2 {
+            house.say(2, ToBroker::Pubrel(pid(1)));
+        }
+    }
+    let a = packet_ids(&house.heard(1))[0];
+    house.say(1, ToBroker::Unsent(a));
+    house.say(1, ToBroker::Unsent(a));
+    assert_eq!(house.broker.counters().acks_unexpected, 1, "once is enough");
+    house.say(1, ToBroker::Park(a));
+    house.assert_durable();
+    let b = packet_ids(&house.heard(1))[0];
+    house.say(1, ToBroker::Unsent(b));
+    house.disconnect(1, Ending::Clean);
+    house.assert_durable();
+    house.connect(3, connect_sn("d", false));
+    let events = house.heard(3);
+    assert_eq!(events.iter().filter_map(shown).collect::<Vec<_>>(), ["t=a/1"]);
+    assert_eq!(packet_ids(&events), [a], "the id stays");
+    house.assert_durable();
+    house.pause(3, 10);
+    house.say(3, ToBroker::Drain { max: 9 });
+    assert_eq!(ack_all(&mut house, 3), ["t=a/1 dup", "t=b/2", "t=c/1", "drained"]);
+    house.say(3, ToBroker::Unsent(b));
+    assert_eq!(house.broker.counters().acks_unexpected, 2, "it is gone");
+    house.assert_durable();
+}
+
+#[test]
+fn after_a_restart_what_never_left_is_sent_for_the_first_time() {
+    let mut house = House::new();
+    house.connect(1, connect_sn("d", false));
+    house.subscribe(1, "#", Q2);
+    house.client(2, "p");
+    for text in ["a", "b"] {
+        house.publish(2, "t", text, Q1);
+    }
+    let a = packet_ids(&house.heard(1))[0];
+    house.say(1, ToBroker::Unsent(a));
+    house.say(1, ToBroker::Park(a));
+    let records: Vec<Record> = house.commits.concat();
+    let broker = Broker::restore(Limits::default(), 1, house.now, records);
+    let mut house = House::around(broker);
+    house.connect(4, connect_sn("d", false));
+    assert_eq!(ack_all(&mut house, 4), ["t=b/1 dup", "t=a/1"]);
+}
+
+#[test]
 fn the_broker_ends_a_sleep_by_itself_and_publishes_the_will() {
     for clean in [true, false] {
         let mut house = House::new();

@@ -342,7 +342,11 @@ fn msg_id_0_and_32768_are_two_messages_one_after_the_other() {
         assert_eq!(w.heard(A), [format!("PUBREC #{first}")]);
         w.send_bytes(&peer(A), &exactly_once(second, b'2'));
         assert_eq!(w.heard(A), [format!("PUBACK 24930 #{second} 1")], "it comes again");
-        assert_eq!(w.mqtt_heard(), ["ab 1 q2"], "the older one does not wait for a PUBREL that may never come");
+        assert_eq!(
+            w.mqtt_heard(),
+            ["ab 1 q2"],
+            "the older one does not wait for a PUBREL that may never come"
+        );
         w.send_bytes(&peer(A), &exactly_once(first, b'1'));
         w.send_bytes(&peer(A), &exactly_once(second, b'2'));
         assert_eq!(w.heard(A), [format!("PUBREC #{first}"), format!("PUBREC #{second}")]);

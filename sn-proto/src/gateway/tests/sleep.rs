@@ -593,3 +593,57 @@ fn dup_is_said_of_a_message_that_was_sent_before_and_of_no_other() {
     w.send(A, WAKE);
     assert_eq!(w.heard(A), ["PUBLISH n1025 q1 DUP 1"], "now it did");
 }
+
+#[test]
+fn what_never_left_before_a_disconnect_has_no_dup_after_it() {
+    for parked in [false, true] {
+        let mut w = World::new();
+        w.connect_with(A, "c1", 0x00, 0);
+        w.subscribe(A, "t/+", 1);
+        w.mqtt_publish("t/x", "1", 1);
+        w.mqtt_publish("t/y", "2", 1);
+        assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+        if parked {
+            w.pass_seconds(60); // the first is given up, its REGISTER was not answered
+            assert_eq!(w.heard(A).last().map(String::as_str), Some("REGISTER 1026 t/y"));
+            w.pass_seconds(60);
+            w.heard(A);
+        }
+        w.send(A, "02 18");
+        w.connect_with(A, "c1", 0x00, 0);
+        assert_eq!(w.heard(A), ["DISCONNECT", "CONNACK 0", "REGISTER 1025 t/x"]);
+        w.regack(A, 0);
+        assert_eq!(w.heard(A), ["PUBLISH n1025 q1 1"], "parked: {parked}");
+        w.puback(A, 0);
+        assert_eq!(w.heard(A), ["REGISTER 1026 t/y"]);
+        w.regack(A, 0);
+        assert_eq!(w.heard(A), ["PUBLISH n1026 q1 2"]);
+        w.send(A, "02 18");
+        w.connect_with(A, "c1", 0x00, 0);
+        assert_eq!(w.heard(A), ["DISCONNECT", "CONNACK 0", "REGISTER 1026 t/y"]);
+        w.regack(A, 0);
+        assert_eq!(w.heard(A), ["PUBLISH n1026 q1 DUP 2"], "now it did");
+    }
+}
+
+#[test]
+fn several_messages_that_never_left_before_a_sleep_have_no_dup_after_it() {
+    let mut w = World::new();
+    w.connect(A, "c1");
+    w.subscribe(A, "t/+", 1);
+    w.mqtt_publish("t/x", "1", 1);
+    w.mqtt_publish("t/y", "2", 1);
+    w.pass_seconds(59);
+    w.send(A, "02 16");
+    w.pass_seconds(59);
+    w.heard(A);
+    sleep(&mut w, 60);
+    w.send(A, WAKE);
+    assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+    w.regack(A, 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q1 1"]);
+    w.puback(A, 0);
+    assert_eq!(w.heard(A), ["REGISTER 1026 t/y"]);
+    w.regack(A, 0);
+    assert_eq!(w.heard(A), ["PUBLISH n1026 q1 2"]);
+}

@@ -275,9 +275,16 @@ impl World {
 
     fn receive(&mut self, at: usize, delivery: Delivery) {
         let seed = self.seed;
+        let held_up = self.dice.chance(10);
         let client = &mut self.clients[at];
         let text = text_of(&delivery.message);
         client.credit_owed += (delivery.message.cost() + DELIVERY_OVERHEAD) as u32;
+        if let (true, true, Some(packet_id)) = (held_up && client.sn, !delivery.dup, delivery.packet_id) {
+            // It never leaves the front-end, whose REGISTER is not answered.
+            client.parked_once = true;
+            client.owed.extend([ToBroker::Unsent(packet_id), ToBroker::Park(packet_id)]);
+            return;
+        }
         let mut first_copy = true;
         match (delivery.qos, delivery.packet_id) {
             (Q0, None) => {}
