@@ -350,6 +350,9 @@ pub enum ToBroker {
     },
     /// The device is active again on its link (after Pause): deliver as usual. No answer.
     Wake,
+    /// Another CleanSession than that of Connect holds from now on: whether the session ends with its link. What it
+    /// has stays.
+    Clean(bool),
     /// Change the stored will; answered by WillUpdated.
     Will(WillUpdate),
     /// Change the memo; answered by MemoStored once it is in a commit.

@@ -162,6 +162,7 @@ impl Broker {
             | ToBroker::Pause { .. }
             | ToBroker::Drain { .. }
             | ToBroker::Wake
+            | ToBroker::Clean(_)
             | ToBroker::Will(_)
             | ToBroker::Memo { .. }
             | ToBroker::Enqueue(_) => self.close_protocol(link, out),
@@ -202,6 +203,7 @@ impl Broker {
             }
             ToBroker::Drain { max } => self.with(slot, |session, ledger| session.on_drain(ledger, out, max)),
             ToBroker::Wake => self.with(slot, |session, ledger| session.on_wake(ledger, out)),
+            ToBroker::Clean(clean) => self.with(slot, |session, ledger| session.on_clean(ledger, out, clean)),
         }
     }
 

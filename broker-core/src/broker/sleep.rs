@@ -174,6 +174,19 @@ impl Session {
         }
     }
 
+    /// Whether the session ends with its link may change while it has one: a sleeper said CONNECT again.
+    pub(super) fn on_clean(&mut self, ledger: &mut Ledger, out: &mut Effects, clean: bool) {
+        if std::mem::replace(&mut self.clean, clean) == clean {
+            return;
+        }
+        if !clean && !self.durable {
+            self.durable = true;
+            self.record_whole(ledger, out);
+        } else if self.records(ledger) {
+            out.records.push(self.opened());
+        }
+    }
+
     /// The device is active again on its link.
     pub(super) fn on_wake(&mut self, ledger: &mut Ledger, out: &mut Effects) {
         if !matches!(self.flow, Flow::Asleep | Flow::Draining) {

@@ -421,9 +421,16 @@ impl SnGateway {
         self.arm(slot, now.instant);
     }
 
-    /// Sleep is over: CONNACK, then what was buffered.
+    /// Sleep is over: CONNACK, then what was buffered. Nothing is wiped, but whether the session outlives its connection
+    /// is for the last CONNECT to say (§6.12).
     pub(super) fn end_sleep(&mut self, slot: u32, now: Now, out: &mut Actions) {
         self.clients.set_state(slot, State::Active);
+        let Some(client) = self.clients.get(slot) else { return };
+        let clean = client.clean;
+        self.request(slot, ToBroker::Clean(clean), out);
+        if !clean {
+            self.note_place(slot, out);
+        }
         self.accept(slot, out); // CONNACK before what was buffered
         self.request(slot, ToBroker::Wake, out);
         self.arm(slot, now.instant);

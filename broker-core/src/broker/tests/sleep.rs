@@ -299,3 +299,29 @@ fn qos_0_is_kept_for_the_asleep_and_for_the_offline_as_each_switch_says() {
         assert_eq!(house.messages(3), if offline { vec!["t=offline/0"] } else { vec![] }, "{queue_qos0:?}");
     }
 }
+
+#[test]
+fn whether_a_session_outlives_its_link_may_change() {
+    for (first, slept) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut house = House::new();
+        house.connect(1, connect_sn("d", first));
+        house.subscribe(1, "t", Q1);
+        house.client(2, "p");
+        if slept {
+            house.pause(1, 10);
+            house.say(1, ToBroker::Wake);
+        }
+        house.publish(2, "t", "a", Q1);
+        house.say(1, ToBroker::Clean(first));
+        house.say(1, ToBroker::Clean(!first));
+        assert_eq!(ack_all(&mut house, 1), ["t=a/1"], "nothing is wiped");
+        house.assert_durable();
+        house.say(1, ToBroker::Clean(first));
+        house.assert_durable();
+        house.say(1, ToBroker::Clean(!first));
+        house.assert_durable();
+        house.disconnect(1, Ending::Clean);
+        house.assert_durable();
+        assert_eq!(house.connect(3, connect_sn("d", false)), first, "first {first}, slept {slept}");
+    }
+}

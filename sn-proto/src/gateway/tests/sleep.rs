@@ -647,3 +647,43 @@ fn several_messages_that_never_left_before_a_sleep_have_no_dup_after_it() {
     w.regack(A, 0);
     assert_eq!(w.heard(A), ["PUBLISH n1026 q1 2"]);
 }
+
+#[test]
+fn the_last_connect_says_whether_the_session_outlives_the_connection() {
+    // §6.3, §6.12. The CONNECT that ends a sleep wipes nothing (see `sleep_connect_clean`), but its flag holds.
+    for (first, later, restart) in [
+        (0x04, 0x00, false),
+        (0x04, 0x00, true),
+        (0x00, 0x04, false),
+        (0x00, 0x04, true),
+        (0x04, 0x08, false),
+    ] {
+        let case = format!("{first:#x}, then {later:#x}, restart {restart}");
+        let mut w = World::new();
+        w.connect_with(A, "c1", first, 60);
+        w.subscribe(A, "ab", 1);
+        sleep(&mut w, 60);
+        w.mqtt_publish("ab", "1", 1);
+        w.connect_with(A, "c1", later, 60);
+        if later & 0x08 != 0 {
+            w.send(A, "02 07");
+        }
+        assert_eq!(w.heard(A).last().map(String::as_str), Some("PUBLISH n1025 q1 1"), "{case}: all is kept");
+        w.puback(A, 0);
+        if restart {
+            w.restart();
+        } else {
+            w.send(A, "02 18");
+        }
+        let persistent = later & 0x04 == 0;
+        w.mqtt_publish("ab", "2", 1);
+        assert_eq!(w.state("c1").is_some(), persistent && restart, "{case}");
+        w.heard(A);
+        w.connect_with(A, "c1", 0x00, 60);
+        w.regack(A, 0);
+        let got = w.heard(A).iter().any(|it| it == "PUBLISH n1025 q1 2" || it == "PUBLISH n1025 q1 DUP 2");
+        w.regack(A, 0);
+        let got = got || w.heard(A).iter().any(|it| it.ends_with(" 2"));
+        assert_eq!(got, persistent, "{case}");
+    }
+}
