@@ -14,13 +14,14 @@
 //!   Puback  ───────────────────────────────► slot free, next delivery
 //!   Credit(bytes) ─────────────────────────► what was sent is off the front-end's hands
 //! ```
+use crate::frontend::ListenerId;
 use crate::message::{Message, PacketId, QoS, Will};
 use crate::record::Record;
 use crate::time::Now;
 use crate::topic::{TopicError, TopicFilter};
 use bytes::Bytes;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -646,6 +647,10 @@ pub enum Notice {
         remote: SocketAddr,
         /// The gateway id in the answer.
         gateway_id: u8,
+        /// The listener that the answer left from. Its port, with `local`, is what the searcher takes for our address.
+        listener: ListenerId,
+        /// Our address in the answer, where that is known.
+        local: Option<IpAddr>,
         /// The group that heard the answer; `None`: the searcher alone.
         group: Option<SocketAddr>,
     },

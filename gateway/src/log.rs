@@ -1,9 +1,11 @@
 //! Logging: one line an event, text or JSON, to standard error; safe against what peers put into names; repeats are
 //! counted instead of printed.
 use crate::config::{LogFormat, LogLevel};
+use broker_core::frontend::ListenerId;
 use broker_core::link::Notice;
 use broker_core::{Instant, SessionName};
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, error, info, warn};
@@ -177,8 +179,13 @@ impl Limiter {
         self.windows.iter().filter(|window| window.suppressed > 0).map(|window| window.ends).min()
     }
 
-    /// Prints a notice of a front-end or the broker.
-    pub(crate) fn notice(&mut self, now: Instant, notice: &Notice) {
+    /// Prints a notice of a front-end or the broker. `bound` tells where a UDP listener is.
+    pub(crate) fn notice(
+        &mut self,
+        now: Instant,
+        notice: &Notice,
+        bound: impl Fn(ListenerId) -> Option<SocketAddr>,
+    ) {
         let topic = match notice {
             Notice::TakenOver { .. } => Topic::TakenOver,
             Notice::Attached { .. } => Topic::Attached,
@@ -212,11 +219,17 @@ impl Limiter {
             Notice::Device { name, remote, text } => {
                 info!(name = ?name, remote = %remote, what = ?text, "device");
             }
-            Notice::Searched { remote, gateway_id, group: None } => {
-                info!("SEARCHGW from {remote} answered with GWINFO id {gateway_id}, to it alone");
-            }
-            Notice::Searched { remote, gateway_id, group: Some(group) } => {
-                info!("SEARCHGW from {remote} answered with GWINFO id {gateway_id} on group {group}");
+            Notice::Searched { remote, gateway_id, listener, local, group } => {
+                let from = answered_from(bound(*listener), *local);
+                let from = Shown(&from);
+                match group {
+                    None => info!(
+                        "SEARCHGW from {remote} answered with GWINFO id {gateway_id} from {from}, to it alone"
+                    ),
+                    Some(group) => info!(
+                        "SEARCHGW from {remote} answered with GWINFO id {gateway_id} from {from} on group {group}"
+                    ),
+                }
             }
             Notice::Standby { gateway_id, active: true } => {
                 warn!("gateway {gateway_id} is not heard any more: this one takes over its announcements");
@@ -246,6 +259,12 @@ fn is_own(notice: &Notice) -> bool {
     }
 }
 
+/// Where an answer left: the address that it has, with the port of its listener.
+fn answered_from(bound: Option<SocketAddr>, local: Option<IpAddr>) -> Option<SocketAddr> {
+    let bound = bound?;
+    Some(local.map_or(bound, |ip| SocketAddr::new(ip, bound.port())))
+}
+
 struct Shown<'a, T>(&'a Option<T>);
 
 impl<T: std::fmt::Display> std::fmt::Display for Shown<'_, T> {
@@ -269,6 +288,17 @@ mod tests {
         out.clear();
         Escaping(&mut out).write_all("plain ü\n".as_bytes()).expect("a vector takes all");
         assert_eq!(out, "plain ü\n".as_bytes());
+    }
+
+    #[test]
+    fn where_an_answer_left_is_an_address_with_the_port_of_the_service() {
+        let bound: SocketAddr = "0.0.0.0:1884".parse().expect("an address");
+        let local = Some("192.0.2.7".parse().expect("an address"));
+        for (bound, local, shown) in
+            [(Some(bound), local, "192.0.2.7:1884"), (Some(bound), None, "0.0.0.0:1884"), (None, local, "-")]
+        {
+            assert_eq!(Shown(&answered_from(bound, local)).to_string(), shown);
+        }
     }
 
     #[test]

@@ -272,6 +272,7 @@ def a_search_on_the_group_is_answered_on_it_once_in_five_seconds(bench):
     gateway.log.line("discovery on")
     ear, asker, start = search_and_answer(bench, GROUP, GATEWAY)
     said = rf"SEARCHGW from {re.escape(DEVICE)}:\d+ answered with GWINFO id 7"
+    said += rf" from {re.escape(GATEWAY)}:{PORT}"
     gateway.log.line(said + r" on group 225\.1\.1\.1:1883")
     gateway.log.line(said + ", to it alone")
     time.sleep(max(0.0, start + 5.1 - time.monotonic()))  # the passing of time is the point here
@@ -292,7 +293,7 @@ def a_unicast_search_is_answered_from_the_address_that_was_asked(bench):
         answer = asker.hear()
         equal((answer.data.hex(), answer.host, answer.port), ("030207", host, PORT), f"GWINFO asked of {host}")
         source = re.escape(DEVICE) if any_host == "0.0.0.0" else "(fd77|fe80)::2"
-        gateway.log.line(rf"SEARCHGW from \[?{source}.*answered with GWINFO id 7, to it alone")
+        gateway.log.line(rf"SEARCHGW from \[?{source}.*answered with GWINFO id 7 from \[?{re.escape(host)}\]?:{PORT}, to it alone")
     group.quiet(gwinfo)
 
 

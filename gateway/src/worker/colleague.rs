@@ -83,7 +83,7 @@ impl Colleague {
                 self.panicked(now, "a round");
             }
             for notice in self.streams.notices.drain(..) {
-                self.limiter.notice(now.instant, &notice);
+                self.limiter.notice(now.instant, &notice, |_| None); // it has no UDP listeners
             }
             if let Some(until) = self.stopping
                 && (now.instant >= until || self.is_drained())

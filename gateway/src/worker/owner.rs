@@ -249,8 +249,13 @@ impl Owner {
         if catch_unwind(AssertUnwindSafe(|| self.round(now))).is_err() {
             self.panicked(now, "a round");
         }
+        let ports = &self.hub.ports;
+        let bound = |listener| {
+            let port = ports.iter().find(|port| port.listener == listener)?;
+            port.socket.local_addr().ok()
+        };
         for notice in self.hub.notices.drain(..).chain(self.streams.notices.drain(..)) {
-            self.limiter.notice(now.instant, &notice);
+            self.limiter.notice(now.instant, &notice, bound);
         }
     }
 

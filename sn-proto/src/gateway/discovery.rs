@@ -1,5 +1,7 @@
 //! ADVERTISE, SEARCHGW and GWINFO (MQTT-SN §6.1): who is told of us, and where to.
 
+use std::net::SocketAddr;
+
 use broker_core::Now;
 use broker_core::frontend::{Actions, Address};
 use broker_core::link::Notice;
@@ -41,16 +43,27 @@ impl SnGateway {
                 let radius = if search.radius == 0 { turn.radius } else { search.radius.min(RADIUS_MAX) };
                 let envelope = turn.node.map(|node_id| Envelope { radius, node_id });
                 send_with(turn.out, to, None, envelope, info);
-                turn.out.notices.push(Notice::Searched { remote, gateway_id, group: None });
+                self.note_search(turn, to, None);
             }
             (GroupAnswer::Group, Some(group)) => {
                 self.counters.searches_answered += 1;
                 // §5.4.3: with the radius of the search; a TTL of 0 would never leave the host.
                 let ttl = if search.radius == 0 { group.ttl } else { Some(search.radius) };
                 send_with(turn.out, group.to, ttl, None, info);
-                turn.out.notices.push(Notice::Searched { remote, gateway_id, group: Some(group.to.remote) });
+                let to = group.to;
+                self.note_search(turn, to, Some(to.remote));
             }
         }
+    }
+
+    fn note_search(&self, turn: &mut Turn<'_>, way: Address, group: Option<SocketAddr>) {
+        turn.out.notices.push(Notice::Searched {
+            remote: turn.peer.address.remote,
+            gateway_id: self.config.gateway_id,
+            listener: way.listener,
+            local: way.local,
+            group,
+        });
     }
 
     pub(super) fn on_advertise(&mut self, turn: &mut Turn<'_>, advertise: Advertise) {

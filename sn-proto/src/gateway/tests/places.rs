@@ -1,7 +1,7 @@
 //! Discovery, forwarders, groups, and the reflection guard (MQTT-SN §6.1, §5.5).
 
 use broker_core::Now;
-use broker_core::frontend::{Actions, Frontend, ListenerId, Peer};
+use broker_core::frontend::{Actions, Address, Frontend, ListenerId, Peer};
 use broker_core::link::Notice;
 
 use super::world::*;
@@ -224,14 +224,15 @@ fn notices(config: Config, from: &Peer, datagram: &str) -> Vec<Notice> {
 fn the_operator_hears_who_searched_and_where_the_answer_went() {
     let config = || Config { gateway_id: 7, ..groups() };
     let remote = address(A).remote;
-    assert_eq!(
-        notices(config(), &on_group(A), "03 01 00"),
-        [Notice::Searched { remote, gateway_id: 7, group: Some(address(GROUP).remote) }]
-    );
-    assert_eq!(
-        notices(config(), &peer(A), "03 01 00"),
-        [Notice::Searched { remote, gateway_id: 7, group: None }]
-    );
+    let searched = |group, listener, local| {
+        [Notice::Searched { remote, gateway_id: 7, listener: ListenerId(listener), local, group }]
+    };
+    let group = Some(address(GROUP).remote);
+    assert_eq!(notices(config(), &on_group(A), "03 01 00"), searched(group, 0, None));
+    let local = Some("10.0.0.254".parse().expect("an address"));
+    let mut from = peer(A);
+    from.address = Address { local, listener: ListenerId(3), ..from.address };
+    assert_eq!(notices(config(), &from, "03 01 00"), searched(None, 3, local));
 }
 
 #[test]
