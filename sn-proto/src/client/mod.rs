@@ -366,6 +366,25 @@ mod tests {
     }
 
     #[test]
+    fn a_released_message_is_known_until_its_time_is_over() {
+        let at = Instant::from_millis;
+        let mut released = Released::default();
+        released.note(1, 11, at(100), 2);
+        released.note(2, 22, at(200), 2);
+        for (now, known) in [(99, true), (100, false)] {
+            assert_eq!(released.knows(1, || 11, at(now)), known, "at {now}");
+        }
+        assert!(!released.knows(1, || 22, at(50)) && !released.knows(2, || 11, at(50)));
+        released.note(3, 33, at(300), 2);
+        assert!(!released.knows(1, || 11, at(50)), "the oldest makes room");
+        assert!(released.knows(2, || 22, at(50)) && released.knows(3, || 33, at(50)));
+        released.expire(at(299));
+        assert_eq!(released.until(), Some(at(300)));
+        released.expire(at(300));
+        assert_eq!(released.until(), None);
+    }
+
+    #[test]
     fn msg_ids_of_registers_fit_15_bits_and_are_never_0() {
         for (last, next) in [(0, 1), (1, 2), (0x7FFE, 0x7FFF), (0x7FFF, 1), (0x8000, 2), (0xFFFF, 2)] {
             assert_eq!(msg_id_after(last), next, "after {last}");

@@ -112,6 +112,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_hash_tells_peers_apart() {
+        use std::collections::BTreeSet;
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let mut seen = BTreeSet::new();
+        for remote in [
+            "192.0.2.1:1",
+            "192.0.2.1:2",
+            "192.0.2.2:1",
+            "[2001:db8::1]:1",
+            "[2001:db8::1]:2",
+            "[2001:db8::2]:1",
+        ] {
+            for listener in [0, 1] {
+                for node in [None, Some(&b"a"[..]), Some(b"b")] {
+                    let remote = remote.parse().expect("a socket address");
+                    let way = Address { remote, local: None, listener: ListenerId(listener) };
+                    let hash = BuildHasherDefault::<DefaultHasher>::default()
+                        .hash_one(RouteRef { address: way, node });
+                    assert!(seen.insert(hash), "{way:?} {node:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_way_comes_back_as_it_was_and_plain_ipv4_is_small() {
         assert_eq!(size_of::<Route>(), 16);
         let locals = [None, Some("192.0.2.9"), Some("0.0.0.0"), Some("2001:db8::9")];

@@ -205,3 +205,15 @@ pub fn weight(message: &Message<'_>) -> Weight {
         | Message::WillMsgResp(_) => Weight::Opening,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_for_the_will_is_answered_by_whoever_has_an_entry_that_waits_for_nothing() {
+        let listening: Vec<Column> = Column::ALL.into_iter().filter(|column| column.listens()).collect();
+        let states = [State::Handshake, State::Active, State::Asleep, State::Awake];
+        assert_eq!(listening, states.map(Column::Known));
+    }
+}

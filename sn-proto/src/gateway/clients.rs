@@ -252,3 +252,27 @@ fn is_handshake(state: State) -> bool {
 fn slot_number(slot: usize) -> u32 {
     u32::try_from(slot).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use broker_core::Instant;
+    use broker_core::frontend::{Address, ListenerId};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_forwarder_whose_nodes_have_all_gone_leaves_nothing_behind() {
+        let remote = "10.0.0.1:1".parse().expect("a socket address");
+        let address = Address { remote, local: None, listener: ListenerId(0) };
+        let mut clients = Clients::default();
+        let slots = [&b"a"[..], b"b"].map(|node| {
+            let route = Route::new(address, Some(node));
+            clients.insert(Client::new(Arc::from("c"), route, Instant::ZERO, State::Active))
+        });
+        assert_eq!(clients.nodes_at(remote.ip()), 2);
+        clients.move_to(slots[0], Route::new(address, None));
+        assert_eq!(clients.nodes_at(remote.ip()), 1);
+        clients.remove(slots[1]);
+        assert!(clients.nodes.is_empty());
+    }
+}

@@ -4,6 +4,7 @@
 mod clients;
 mod connect;
 mod deliver;
+mod edges;
 mod first_light;
 mod hostile;
 mod index;
