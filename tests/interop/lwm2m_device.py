@@ -1,6 +1,7 @@
 """An LwM2M device played by aiocoap, run as a program so that scripts of any environment can use it.
 
     lwm2m_device.py --server coap://127.0.0.1:5683 --ep NAME [--tlv] [--lt 300] [--version 1.0] [--binding U] [--port N]
+                    [--firmware 0|1|2] [--large BYTES]
 
 It registers, then prints one line for everything that happens, and obeys lines on standard input:
     update [QUERY]      Update, with QUERY such as lt=60
@@ -8,14 +9,17 @@ It registers, then prints one line for everything that happens, and obeys lines 
     set PATH VALUE      changes a resource; observers of it, or of what holds it, are notified
     quit
 Without anybody to tell it something it stays until it is ended.
-Objects: 1 (server), 3 (device), 3303 (temperature). Values are text; resource instances are lists.
+Objects: 1 (server), 3 (device), 3303 (temperature). Values are text; resource instances are lists. With --firmware
+also 5, which takes its image by fetching it (0), by being sent it (1), or either way (2), and prints its hash.
 """
 
 import argparse
 import asyncio
+import hashlib
 import signal
 import struct
 import sys
+import urllib.parse
 
 import aiocoap
 from aiocoap import Code, Message, resource
@@ -24,7 +28,7 @@ from common import die_with_parent, free_udp_port
 
 TEXT, LINKS, OCTETS, TLV = 0, 40, 42, 11542
 EXECUTABLE = {"/3/0/4", "/3/0/5", "/1/0/8"}
-INTEGERS = {"/1/0/0", "/1/0/1", "/3/0/9", "/3/0/7", "/3/0/13"}
+INTEGERS = {"/1/0/0", "/1/0/1", "/3/0/9", "/3/0/7", "/3/0/13", "/5/0/3", "/5/0/5", "/5/0/9"}
 FLOATS = {"/3303/0/5700"}
 
 
@@ -121,6 +125,8 @@ class Objects(resource.ObservableResource, resource.PathCapable):
         path, form = "/" + "/".join(request.opt.uri_path), request.opt.content_format
         form = None if form is None else int(form)
         query = "&".join(request.opt.uri_query)
+        if path in ("/5/0/0", "/5/0/1", "/5/0/2") and "/5/0/3" in self.values:
+            return self.on_firmware(path, form, request.payload)
         say(method, path, f"cf={form}", f"query={query}", f"payload={request.payload.hex()}")
         depth = len(parts(path))
         if query:
@@ -146,6 +152,40 @@ class Objects(resource.ObservableResource, resource.PathCapable):
         else:
             return Message(code=Code.UNSUPPORTED_CONTENT_FORMAT)
         return Message(code=Code.CHANGED)
+
+    def on_firmware(self, path, form, payload):
+        state = self.values["/5/0/3"]
+        if path == "/5/0/2":
+            if state != "2":
+                return Message(code=Code.METHOD_NOT_ALLOWED)
+            self.change("/5/0/3", "3")
+            asyncio.get_running_loop().call_later(0.2, self.updated)
+        elif path == "/5/0/0" and form == OCTETS:
+            self.take_image(payload)
+        elif path == "/5/0/1" and form == TEXT:
+            self.change("/5/0/3", "1" if payload else "0")
+            if payload:
+                self.fetching = asyncio.get_running_loop().create_task(self.fetch(payload.decode()))
+        else:
+            return Message(code=Code.UNSUPPORTED_CONTENT_FORMAT)
+        return Message(code=Code.CHANGED)
+
+    async def fetch(self, uri):
+        say("fetches", uri)
+        netloc = urllib.parse.urlsplit(self.server).netloc  # the way it registered, which may lead over a relay
+        request = Message(code=Code.GET, uri=urllib.parse.urlsplit(uri)._replace(netloc=netloc).geturl())
+        answer = await self.context.request(request).response
+        if answer.code != Code.CONTENT:
+            return say("fetch failed", answer.code)
+        return self.take_image(answer.payload)
+
+    def take_image(self, image):
+        say("image", len(image), hashlib.sha256(image).hexdigest())
+        self.change("/5/0/3", "2" if image else "0")
+
+    def updated(self):
+        self.change("/5/0/5", "1")
+        self.change("/5/0/3", "0")
 
     async def render_put(self, request):
         return await self.write(request, "PUT")
@@ -182,9 +222,15 @@ class Device:
 
     async def run(self):
         self.objects = Objects(self.args.tlv)
+        self.objects.server = self.args.server
+        if self.args.firmware is not None:
+            self.objects.values |= {"/5/0/3": "0", "/5/0/5": "0", "/5/0/9": str(self.args.firmware)}
+        if self.args.large:
+            self.objects.values["/3303/0/5750"] = "".join(f"{n:08x}" for n in range(self.args.large // 8))
         here = ("127.0.0.1", self.args.port or free_udp_port())
         self.context = await aiocoap.Context.create_server_context(self.objects, bind=here, transports=["udp6"])
-        links = "</1/0>,</3/0>,</3303/0>"
+        self.objects.context = self.context
+        links = "</1/0>,</3/0>,</3303/0>" + (",</5/0>" if self.args.firmware is not None else "")
         query = f"ep={self.args.ep}&lt={self.args.lt}&lwm2m={self.args.version}&b={self.args.binding}"
         answer = await self.ask(Code.POST, f"/rd?{query}", links.encode(), LINKS)
         if answer.code == Code.CREATED:
@@ -229,6 +275,8 @@ def main():
     parser.add_argument("--version", default="1.0")
     parser.add_argument("--binding", default="U")
     parser.add_argument("--port", type=int, help="the device's own UDP port; any free one if not given")
+    parser.add_argument("--firmware", type=int, choices=(0, 1, 2), help="object 5, and how it takes its image")
+    parser.add_argument("--large", type=int, default=0, help="bytes of the text /3303/0/5750")
     parser.add_argument("--tlv", action="store_true", help="answer single resources in TLV, not as text")
     die_with_parent()
     signal.alarm(300)  # a device that was forgotten ends by itself
