@@ -8,7 +8,7 @@ use slab::Slab;
 use std::hash::BuildHasher;
 
 /// All devices, by slot, name, location and address. A device is in the index of names from its Register to its end;
-/// at one address there is at most one.
+/// in that of addresses, while it is believed to be at its address.
 #[derive(Debug)]
 pub(crate) struct Devices {
     /// Boxed: a slab that grows copies its entries, and the old room stays resident for a while.
@@ -72,22 +72,50 @@ impl Devices {
         self.by_location.find(self.key.hash_one(location), same).copied()
     }
 
-    pub(crate) fn by_address(&self, address: &Address) -> Option<u32> {
+    /// The devices that are believed to be at this address.
+    pub(crate) fn at(&self, address: &Address) -> impl Iterator<Item = u32> {
         let same = |slot: &u32| self.get(*slot).is_some_and(|device| device.address == *address);
-        self.by_address.find(self.key.hash_one(address), same).copied()
+        self.by_address.iter_hash(self.key.hash_one(address)).copied().filter(same)
     }
 
-    /// Adds a device under its name, location and address. Another device at that address is no longer found by it.
-    pub(crate) fn insert(&mut self, device: Device) -> u32 {
-        if let Some(other) = self.by_address(&device.address) {
+    /// The device at this address, if it is the only one.
+    pub(crate) fn only_at(&self, address: &Address) -> Option<u32> {
+        let mut there = self.at(address);
+        let first = there.next()?;
+        there.next().is_none().then_some(first)
+    }
+
+    /// The device is believed to be at its address, with at most so many in all: where there are more, one of the
+    /// others is not found there any more.
+    pub(crate) fn appear(&mut self, slot: u32, sharers_max: usize) {
+        let Some(address) = self.get(slot).map(|device| device.address) else { return };
+        let (mut count, mut other) = (0, None);
+        for there in self.at(&address) {
+            if there == slot {
+                return;
+            }
+            count += 1;
+            other = other.or(Some(there));
+        }
+        if let Some(other) = other.filter(|_| count >= sharers_max) {
             self.unindex(Index::Address, other);
         }
+        self.index(Index::Address, slot);
+    }
+
+    /// The device has lost its address to another.
+    pub(crate) fn displace(&mut self, slot: u32) {
+        self.unindex(Index::Address, slot);
+    }
+
+    /// Adds a device under its name and location. At its address it is found when it has appeared there.
+    pub(crate) fn insert(&mut self, device: Device) -> u32 {
         let slot = self.slots.insert(Box::new(device));
         if self.generations.len() <= slot {
             self.generations.resize(slot + 1, 0);
         }
         let slot = slot as u32;
-        for index in [Index::Name, Index::Location, Index::Address] {
+        for index in [Index::Name, Index::Location] {
             self.index(index, slot);
         }
         slot
@@ -110,16 +138,12 @@ impl Devices {
         }
     }
 
-    /// The device is found at another address from now on, and nobody else there.
+    /// The device has left its address for another; it is found there when it has appeared.
     pub(crate) fn move_to(&mut self, slot: u32, address: Address) {
-        if let Some(other) = self.by_address(&address).filter(|other| *other != slot) {
-            self.unindex(Index::Address, other);
-        }
         self.unindex(Index::Address, slot);
         if let Some(device) = self.get_mut(slot) {
             device.address = address;
         }
-        self.index(Index::Address, slot);
     }
 
     /// The device has a new location.

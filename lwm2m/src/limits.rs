@@ -194,6 +194,12 @@ pub const ROOT_BYTES_MAX: usize = 64;
 pub const CONTENT_FORMATS_MAX: usize = 16;
 /// Devices registered at a time. Beyond: 5.03.
 pub const DEVICES_MAX: usize = 1_000_000;
+/// Endpoints known to share one address. Beyond: the one known longest is found by name and location only, and a Send
+/// from there is refused.
+pub const ADDRESS_SHARERS_MAX: usize = 8;
+/// A NAT that gives an address to another device has heard nothing from its owner for as long, milliseconds. RFC 4787
+/// REQ-5 asks for two minutes; some forget after half of one.
+pub const ADDRESS_REUSE_MS: u64 = 30_000;
 /// Registers of new endpoints per second. Beyond: 5.03 with Max-Age.
 pub const REGISTERS_PER_SECOND: u32 = 2_000;
 /// The same for one /24 (IPv4) or /56 (IPv6).

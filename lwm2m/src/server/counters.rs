@@ -35,6 +35,8 @@ pub struct Counters {
     pub sends: u64,
     /// Sends that were refused.
     pub sends_refused: u64,
+    /// Sends that several endpoints at one address may have sent: nobody's.
+    pub sends_ambiguous: u64,
     /// Answers, notifications or Sends that could not be decoded.
     pub undecodable: u64,
     /// Requests that were repeated in another content format.
@@ -67,6 +69,7 @@ impl Counters {
             ("notifications", self.notifications),
             ("sends", self.sends),
             ("sends_refused", self.sends_refused),
+            ("sends_ambiguous", self.sends_ambiguous),
             ("undecodable", self.undecodable),
             ("format_retries", self.format_retries),
             ("memos_lost", self.memos_lost),

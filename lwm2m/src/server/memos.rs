@@ -154,6 +154,7 @@ impl Lwm2mServer {
         let tokens: Vec<_> = device.observations.iter().map(|observation| observation.saved.token).collect();
         let slot = self.devices.insert(device);
         self.restore_place(slot, host, &address);
+        self.arrive(now, slot);
         for token in tokens {
             self.own_observation(slot, &token);
         }
@@ -161,7 +162,7 @@ impl Lwm2mServer {
     }
 
     /// The device is found at another address from now on.
-    pub(super) fn move_device(&mut self, slot: u32, address: Address) {
+    pub(super) fn move_device(&mut self, now: Now, slot: u32, address: Address) {
         let Some(device) = self.devices.get_mut(slot) else { return };
         if device.address == address {
             return;
@@ -172,10 +173,11 @@ impl Lwm2mServer {
         for token in tokens {
             self.coap.move_observation(&token, address);
         }
-        if self.devices.by_address(&before) == Some(slot) {
+        if self.devices.at(&before).all(|other| other == slot) {
             self.coap.abandon(&before, &mut self.coap_out); // nobody else is known there
         }
         self.devices.move_to(slot, address);
+        self.arrive(now, slot);
     }
 }
 

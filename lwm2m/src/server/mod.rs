@@ -31,6 +31,7 @@ mod requests;
 mod responses;
 mod run;
 mod service;
+mod speakers;
 #[cfg(test)]
 mod tests;
 mod timeout;
@@ -223,7 +224,7 @@ impl Lwm2mServer {
     }
 
     fn on_coap_event(&mut self, now: Now, event: Event<Address>, out: &mut Actions) {
-        let heard = match &event {
+        let from = match &event {
             Event::Request(request) => Some(request.peer),
             Event::Acked { peer, .. } => Some(*peer),
             Event::Response(response) => Some(response.peer),
@@ -232,6 +233,7 @@ impl Lwm2mServer {
             }
             Event::Progress { .. } | Event::Failed { .. } | Event::NotificationUnwanted { .. } => None,
         };
+        let speaker = self.speaker(&event);
         match event {
             Event::Request(request) => self.on_request(now, request, out),
             Event::Acked { tag, .. } => self.on_acked(tag, out),
@@ -242,7 +244,7 @@ impl Lwm2mServer {
             Event::Notification(notification) => self.on_notification(now, notification, out),
             Event::ObservationEnded(notification) => self.on_observation_ended(now, notification, out),
         }
-        if let Some(slot) = heard.and_then(|peer| self.devices.by_address(&peer)) {
+        if let Some(slot) = self.heard_from(speaker, from) {
             self.on_heard(now, slot, out);
         }
     }

@@ -66,9 +66,9 @@ impl Lwm2mServer {
     }
 
     /// The device of an observation is told by its token: several devices may be behind one address.
-    fn observation_at(&self, notification: &Notification<Address>) -> Option<(u32, usize)> {
+    pub(super) fn observation_at(&self, notification: &Notification<Address>) -> Option<(u32, usize)> {
         let owner = (notification.tag & OWNER != 0).then_some(notification.tag as u32);
-        let there = self.devices.by_address(&notification.peer);
+        let there = self.devices.at(&notification.peer);
         owner.into_iter().chain(there).find_map(|slot| {
             let observations = &self.devices.get(slot)?.observations;
             let place = observations.iter().position(|o| o.saved.token == notification.token)?;

@@ -216,6 +216,7 @@ impl Lwm2mServer {
             waiting: 0,
         };
         let slot = self.devices.insert(device);
+        self.arrive(now, slot);
         self.place_at(now, slot, &request.peer, out);
         self.attach(slot, out);
     }
@@ -257,7 +258,8 @@ impl Lwm2mServer {
     ) {
         self.supersede(now, slot);
         self.drop_jobs(now, slot, out);
-        self.move_device(slot, request.peer);
+        self.move_device(now, slot, request.peer);
+        self.arrive(now, slot);
         self.place_at(now, slot, &request.peer, out);
         self.devices.relocate(slot, location);
         let expires = self.expiry(now, registration.lifetime);

@@ -49,7 +49,7 @@ impl Lwm2mServer {
         if moved {
             self.counters.moved += 1;
             self.restart_jobs(now, slot, out);
-            self.move_device(slot, request.peer);
+            self.move_device(now, slot, request.peer);
             self.note_device(slot, "moved to this address", out);
         }
         let Some(device) = self.devices.get_mut(slot) else { return };

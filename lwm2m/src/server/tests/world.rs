@@ -141,7 +141,7 @@ pub(super) struct World {
     pub(super) records: Vec<Record>,
     actions: Actions,
     effects: Effects,
-    heard: Vec<Heard>,
+    pub(super) heard: Vec<Heard>,
     /// The log lines of the server: name, text.
     pub(super) notices: Vec<String>,
     inboxes: HashMap<SocketAddr, VecDeque<Seen>>,
