@@ -84,6 +84,14 @@ impl Front {
         }
     }
 
+    /// Follows a client or endpoint from now on, or no longer. False when too many are followed already.
+    pub(crate) fn trace(&mut self, name: &str, on: bool) -> bool {
+        match self {
+            Front::Sn(gateway) => gateway.trace(name, on),
+            Front::Lwm2m(server) => server.trace(name, on),
+        }
+    }
+
     /// New settings, after a reload.
     pub(crate) fn handle_config(&mut self, now: Now, settings: &FrontSettings) {
         match self {

@@ -132,11 +132,8 @@ impl Hub {
     /// Who reads traces has changed.
     #[cold]
     fn follow(&mut self, now: Now, read: Vec<Box<str>>, stats: &mut Stats) {
-        let gateway = self.fronts.get_mut(FrontendId::MqttSn as usize).and_then(|front| match front {
-            Some(Front::Sn(gateway)) => Some(&mut **gateway),
-            Some(Front::Lwm2m(_)) | None => None,
-        });
-        for message in self.traces.follow(now, read, gateway, stats) {
+        let fronts = self.fronts.iter_mut().flatten();
+        for message in self.traces.follow(now, read, fronts, stats) {
             self.broker.publish(now, message, &mut self.effects);
         }
     }

@@ -8,8 +8,8 @@ use broker_core::acl::Acl;
 use broker_core::topic::TopicFilter;
 use broker_core::{Instant, Message, Now, QoS};
 use serde_json::json;
-use sn_proto::SnGateway;
-use sn_proto::gateway::TraceEvent;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The topics that carry traces, before the device's name.
@@ -17,6 +17,33 @@ pub(crate) const PREFIX: &str = "$SYS/turnstone/trace/";
 /// Messages in a second, of all traces together: more than anybody reads, and a small share of what the broker does.
 /// Beyond: left out and counted; the next message says how many.
 const PER_SECOND: u32 = 1000;
+
+/// A datagram that was seen, of either protocol.
+struct Seen {
+    name: Arc<str>,
+    unix_ms: u64,
+    received: bool,
+    address: SocketAddr,
+    octets: Box<[u8]>,
+    message: String,
+    verdict: Option<&'static str>,
+}
+
+impl From<sn_proto::gateway::TraceEvent> for Seen {
+    fn from(event: sn_proto::gateway::TraceEvent) -> Seen {
+        let sn_proto::gateway::TraceEvent { client, unix_ms, received, address, octets, message, verdict } =
+            event;
+        Seen { name: client, unix_ms, received, address, octets, message, verdict }
+    }
+}
+
+impl From<lwm2m::server::TraceEvent> for Seen {
+    fn from(event: lwm2m::server::TraceEvent) -> Seen {
+        let lwm2m::server::TraceEvent { endpoint, unix_ms, received, address, bytes, message, verdict } =
+            event;
+        Seen { name: endpoint, unix_ms, received, address, octets: bytes, message, verdict }
+    }
+}
 
 /// Who is followed.
 #[derive(Debug, Default)]
@@ -34,24 +61,36 @@ impl Traces {
         !self.followed.is_empty()
     }
 
-    /// From now on these are read, in order. What is to be told their readers at once comes back.
-    pub(crate) fn follow(
+    /// From now on these are read, in order. What is to be told their readers at once comes back. A name is followed in
+    /// every protocol: it may be a client's here and an endpoint's there.
+    pub(crate) fn follow<'a>(
         &mut self,
         now: Now,
         read: Vec<Box<str>>,
-        gateway: Option<&mut SnGateway>,
+        fronts: impl Iterator<Item = &'a mut Front>,
         stats: &mut Stats,
     ) -> Vec<Message> {
-        let Some(gateway) = gateway else { return Vec::new() };
+        let mut fronts: Vec<&mut Front> = fronts.collect();
+        if fronts.is_empty() {
+            return Vec::new();
+        }
+        let mut follow = |name: &str, on| {
+            let mut taken = true;
+            for front in &mut fronts {
+                taken &= front.trace(name, on);
+            }
+            taken
+        };
         let before = std::mem::take(&mut self.followed);
         before.iter().filter(|name| !read.contains(name)).for_each(|name| {
-            gateway.trace(name, false);
+            follow(name, false);
         });
         let mut told = Vec::new();
         for name in read {
-            if gateway.trace(&name, true) {
+            if follow(&name, true) {
                 self.followed.push(name);
             } else {
+                follow(&name, false);
                 stats.traces_refused += 1;
                 let text = "not traced: too many devices are traced at this moment";
                 told.push(message(&name, &json!({ "time": now.unix_ms, "message": text })));
@@ -62,15 +101,15 @@ impl Traces {
 
     /// The messages about what was seen since the last call.
     pub(crate) fn take(&mut self, now: Now, front: &mut Front, stats: &mut Stats) -> Vec<Message> {
-        let Front::Sn(gateway) = front else { return Vec::new() };
-        if !gateway.has_traces() {
-            return Vec::new();
-        }
-        let events: Vec<TraceEvent> = gateway.take_traces().collect();
+        let events: Vec<Seen> = match front {
+            Front::Sn(gateway) if gateway.has_traces() => gateway.take_traces().map(Seen::from).collect(),
+            Front::Lwm2m(server) if server.has_traces() => server.take_traces().map(Seen::from).collect(),
+            Front::Sn(_) | Front::Lwm2m(_) => return Vec::new(),
+        };
         events.iter().filter_map(|event| self.shown(now, event, stats)).collect()
     }
 
-    fn shown(&mut self, now: Now, event: &TraceEvent, stats: &mut Stats) -> Option<Message> {
+    fn shown(&mut self, now: Now, event: &Seen, stats: &mut Stats) -> Option<Message> {
         if now.instant.saturating_since(self.second) >= Duration::from_secs(1) {
             (self.second, self.in_second) = (now.instant, 0);
         }
@@ -96,7 +135,7 @@ impl Traces {
         if left_out > 0 {
             fields["left_out"] = json!(left_out);
         }
-        Some(message(&event.client, &fields))
+        Some(message(&event.name, &fields))
     }
 }
 
@@ -118,17 +157,11 @@ mod tests {
     use broker_core::frontend::{Actions, Address, Frontend, ListenerId, Peer};
     use broker_core::link::FrontendId;
     use serde_json::Value as Json;
+    use std::iter::once;
 
     fn front() -> Front {
         let settings = FrontSettings::from_config(&Config::default());
         settings.front(FrontendId::MqttSn, 0, 1).expect("a front-end")
-    }
-
-    fn gateway(front: &mut Front) -> Option<&mut SnGateway> {
-        match front {
-            Front::Sn(gateway) => Some(gateway),
-            Front::Lwm2m(_) => None,
-        }
     }
 
     fn at(millis: u64) -> Now {
@@ -148,7 +181,7 @@ mod tests {
         let (mut front, mut traces, mut stats) = (front(), Traces::default(), Stats::default());
         connect(&mut front, at(0));
         assert!(traces.take(at(0), &mut front, &mut stats).is_empty());
-        traces.follow(at(0), vec![Box::from("d1")], gateway(&mut front), &mut stats);
+        traces.follow(at(0), vec![Box::from("d1")], once(&mut front), &mut stats);
         assert!(traces.is_on());
         connect(&mut front, at(5));
         let messages = traces.take(at(5), &mut front, &mut stats);
@@ -162,7 +195,7 @@ mod tests {
                 "message": "CONNECT \"d1\" keep-alive 60 s clean", "verdict": "handled", "hex": "08040401003c6431",
             })
         );
-        traces.follow(at(6), Vec::new(), gateway(&mut front), &mut stats);
+        traces.follow(at(6), Vec::new(), once(&mut front), &mut stats);
         assert!(!traces.is_on());
         connect(&mut front, at(7));
         assert!(traces.take(at(7), &mut front, &mut stats).is_empty());
@@ -171,7 +204,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut_and_says_so() {
         let (mut front, mut traces, mut stats) = (front(), Traces::default(), Stats::default());
-        traces.follow(at(0), vec![Box::from("d1")], gateway(&mut front), &mut stats);
+        traces.follow(at(0), vec![Box::from("d1")], once(&mut front), &mut stats);
         let mut told = 0;
         for _ in 0..PER_SECOND + 500 {
             connect(&mut front, at(10));
@@ -190,11 +223,11 @@ mod tests {
         let (mut front, mut traces, mut stats) = (front(), Traces::default(), Stats::default());
         let names =
             |count: usize| (0..count).map(|n| Box::from(format!("d{n:02}"))).collect::<Vec<Box<str>>>();
-        let told = traces.follow(at(0), names(18), gateway(&mut front), &mut stats);
+        let told = traces.follow(at(0), names(18), once(&mut front), &mut stats);
         let topics: Vec<&str> = told.iter().map(Message::topic).collect();
         assert_eq!(topics, ["$SYS/turnstone/trace/d16", "$SYS/turnstone/trace/d17"]);
         assert_eq!(stats.traces_refused, 2);
-        let told = traces.follow(at(0), names(18).split_off(5), gateway(&mut front), &mut stats);
+        let told = traces.follow(at(0), names(18).split_off(5), once(&mut front), &mut stats);
         assert!(told.is_empty(), "there is room now");
     }
 }

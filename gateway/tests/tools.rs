@@ -260,6 +260,45 @@ fn a_trace_shows_what_one_device_says_and_hears_and_ends_with_its_reader() {
 }
 
 #[test]
+fn a_trace_shows_what_one_endpoint_says_and_hears_over_coap() {
+    let gateway = Gateway::start();
+    let trace = tracing(&gateway, "trace -p {mqtt} m1 --json --count 4");
+    let mut others = gateway.tool("sim lwm2m -p {lwm2m} --endpoint m2 --duration 120 --json");
+    let mut device = gateway.tool("sim lwm2m -p {lwm2m} --endpoint m1 --duration 120 --json");
+    let until = Instant::now() + Duration::from_secs(30);
+    while !ok(gateway.run("lwm2m ls -p {mqtt} --online")).contains("m1") {
+        assert!(Instant::now() < until, "the device never registered");
+    }
+    ok(gateway.run("lwm2m read -p {mqtt} m1 /3/0/0"));
+    let out = ok(ended(trace));
+    let lines: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let text = |line: usize, key: &str| lines[line][key].as_str().unwrap_or_default().to_owned();
+    let begins = ["CON POST /rd?", "ACK 2.01 created mid ", "CON GET /3/0/0 mid ", "ACK 2.05 content mid "];
+    for (line, (begin, direction)) in begins.iter().zip(["in", "out", "out", "in"]).enumerate() {
+        assert!(text(line, "message").starts_with(begin), "{line}: {out}");
+        assert_eq!(text(line, "direction"), direction, "{out}");
+        assert_eq!(text(line, "verdict"), if direction == "in" { "handled" } else { "" }, "{out}");
+        assert!(text(line, "address").starts_with("127.0.0.1:"), "{out}");
+    }
+    assert!(text(0, "message").contains("ep=m1") && text(1, "message").contains(" location /rd/"), "{out}");
+    assert!(
+        text(2, "message").contains(" token ")
+            && text(2, "hex").starts_with("48 01".replace(' ', "").as_str())
+    );
+    // For people: words, and the bytes below.
+    let trace = tracing(&gateway, "trace -p {mqtt} m1 -C 2");
+    ok(gateway.run("lwm2m read -p {mqtt} m1 /3/0/0"));
+    let shown = ok(ended(trace));
+    assert!(shown.contains(" -> 127.0.0.1:") && shown.contains("  CON GET /3/0/0 mid "), "{shown}");
+    assert!(shown.contains("  [handled]\n             68 45 "), "{shown}");
+    for child in [&mut device, &mut others] {
+        child.kill().expect("it runs");
+        child.wait().expect("a child");
+    }
+}
+
+#[test]
 fn a_trace_ends_with_ctrl_c_and_after_its_time() {
     let gateway = Gateway::start();
     let trace = tracing(&gateway, "trace -p {mqtt} nobody");

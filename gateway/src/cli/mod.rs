@@ -48,7 +48,7 @@ enum Command {
     Sub(sub_tool::SubArgs),
     /// How the gateway does
     Status(status::StatusArgs),
-    /// What one MQTT-SN device says and hears, live
+    /// What one MQTT-SN or LwM2M device says and hears, live
     Trace(trace::TraceArgs),
     /// Speak MQTT-SN with a gateway
     Sn {

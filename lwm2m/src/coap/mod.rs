@@ -23,6 +23,7 @@ mod check;
 mod client;
 mod counters;
 mod dedup;
+mod describe;
 mod echo;
 mod event;
 mod message;
@@ -46,6 +47,7 @@ pub use block::Block;
 pub use check::Malformed;
 pub use coap_lite::CoapOption;
 pub use counters::Counters;
+pub use describe::describe;
 pub use event::{
     Event, ExchangeId, Failure, IncomingRequest, IncomingResponse, Notification, Observe, Observed, Output,
     Request, RequestError, RequestId, Response,
@@ -62,6 +64,7 @@ use pool::{BodyKey, Holder, Pool};
 use server::{KeptAnswer, Unanswered};
 use timer::{Owner, Timers};
 
+pub(crate) use describe::register_name;
 pub(crate) use ratelimit::Budget;
 pub(crate) use sip::SipKey;
 

@@ -35,6 +35,8 @@ pub struct Counters {
     pub sends: u64,
     /// Sends that were refused.
     pub sends_refused: u64,
+    /// Datagrams left out of traces that nobody took in time.
+    pub traces_dropped: u64,
     /// Sends that several endpoints at one address may have sent: nobody's.
     pub sends_ambiguous: u64,
     /// Answers, notifications or Sends that could not be decoded.
@@ -70,6 +72,7 @@ impl Counters {
             ("sends", self.sends),
             ("sends_refused", self.sends_refused),
             ("sends_ambiguous", self.sends_ambiguous),
+            ("traces_dropped", self.traces_dropped),
             ("undecodable", self.undecodable),
             ("format_retries", self.format_retries),
             ("memos_lost", self.memos_lost),

@@ -36,6 +36,7 @@ mod speakers;
 mod tests;
 mod timeout;
 mod topics;
+mod trace;
 
 use crate::catalog::{Catalog, DeviceModel, Version};
 use crate::coap::{
@@ -56,6 +57,7 @@ pub use config::{AutoObserve, AwakeWindows, Config, NewAddress, UpdateEvents};
 pub use counters::Counters;
 pub use firmware::{ImageFault, Images};
 pub use topics::{BadLeaf, BadMountpoint, Leaf, Place, Topics};
+pub use trace::TraceEvent;
 
 use job::Jobs;
 use service::Service;
@@ -85,6 +87,7 @@ pub struct Lwm2mServer {
     /// Identity that the transport of the datagram at hand has proven.
     identity: Option<Arc<str>>,
     counters: Counters,
+    tracer: trace::Tracer,
 }
 
 impl std::fmt::Debug for Lwm2mServer {
@@ -117,6 +120,7 @@ impl Lwm2mServer {
             store_tag: 0,
             identity: None,
             counters: Counters::default(),
+            tracer: trace::Tracer::default(),
         }
     }
 
@@ -217,6 +221,9 @@ impl Lwm2mServer {
             }
         }
         for (to, datagram) in self.coap_out.outgoing() {
+            if self.tracer.is_on() {
+                self.tracer.note_sent(to, datagram);
+            }
             out.send(to, |wire| wire.extend_from_slice(datagram));
         }
         self.coap_out.wire.clear();
@@ -306,9 +313,13 @@ impl Frontend for Lwm2mServer {
         self.start_service(now, out);
         self.identity.clone_from(&from.identity);
         let source = Source { peer: from.address, group: from.group, proven: from.identity.is_some() };
+        let before = self.tracer.is_on().then(|| self.coap.counters());
         self.coap.handle_datagram(now.instant, source, datagram, &mut self.coap_out);
         self.pump(now, out);
         self.identity = None;
+        if let Some(before) = before {
+            self.trace_received(now, from.address, datagram, &before);
+        }
     }
 
     fn handle_event(&mut self, now: Now, link: LinkId, event: FromBroker, out: &mut Actions) {
@@ -326,6 +337,9 @@ impl Frontend for Lwm2mServer {
             }
         }
         self.pump(now, out);
+        if self.tracer.is_on() {
+            self.trace_sent(now);
+        }
     }
 
     fn handle_timeout(&mut self, now: Now, out: &mut Actions) {
@@ -334,6 +348,9 @@ impl Frontend for Lwm2mServer {
         self.pump(now, out);
         self.on_timers(now, out);
         self.pump(now, out);
+        if self.tracer.is_on() {
+            self.trace_sent(now);
+        }
     }
 
     fn next_timeout(&self) -> Option<Instant> {

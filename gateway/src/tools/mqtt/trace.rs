@@ -1,4 +1,4 @@
-//! `turnstone trace CLIENT`: what one MQTT-SN device says and hears, live, from `$SYS/turnstone/trace/CLIENT`.
+//! `turnstone trace NAME`: what one device says and hears over MQTT-SN or CoAP, live, from `$SYS/turnstone/trace/NAME`.
 use std::time::Instant;
 
 use broker_core::QoS;
@@ -19,7 +19,7 @@ use crate::trace::PREFIX;
 pub(crate) struct TraceArgs {
     #[command(flatten)]
     broker: BrokerArgs,
-    /// The client id of an MQTT-SN device
+    /// The client id of an MQTT-SN device, or the endpoint name of an LwM2M device
     client: String,
     /// End after so many messages
     #[arg(short = 'C', long, value_name = "COUNT")]

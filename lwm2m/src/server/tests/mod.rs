@@ -13,4 +13,5 @@ mod outcomes;
 mod queue_mode;
 mod registering;
 mod sending;
+mod tracing;
 mod world;
