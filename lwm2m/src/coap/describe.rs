@@ -272,7 +272,7 @@ mod tests {
             ("40 03 00 04 b1 35 d1 03 0e ff 41", "CON PUT /5 mid 4 block1 0+/1024, 1 byte \"A\""),
             ("60 84 00 05 ff 6e 6f 6e 65", "ACK 4.04 not found mid 5, 4 bytes \"none\""),
             ("60 9d 00 05", "ACK 4.29 mid 5"),
-            ("40 01 00 06 d1 f0 ff", "malformed: MarkerWithoutPayload"),
+            ("40 01 00 06 ff", "malformed: MarkerWithoutPayload"),
             ("40", "malformed: Short"),
             ("40 01 00 06", "CON GET / mid 6"),
             ("40 07 00 06", "CON iPATCH / mid 6"),
