@@ -189,15 +189,16 @@ impl Session {
 
     /// The device is active again on its link.
     pub(super) fn on_wake(&mut self, ledger: &mut Ledger, out: &mut Effects) {
-        if !matches!(self.flow, Flow::Asleep | Flow::Draining) {
-            return;
+        match self.flow {
+            Flow::Asleep => self.resend_all(),
+            Flow::Draining => {} // what is on its way arrives
+            Flow::Active | Flow::Offline => return,
         }
         if self.records(ledger) {
             out.records.push(Record::Awake { session: self.id });
         }
         self.flow = Flow::Active;
         self.deadline = Instant::FAR_FUTURE;
-        self.resend_all();
         self.pump(ledger, out);
     }
 }

@@ -325,3 +325,25 @@ fn whether_a_session_outlives_its_link_may_change() {
         assert_eq!(house.connect(3, connect_sn("d", false)), first, "first {first}, slept {slept}");
     }
 }
+
+#[test]
+fn a_burst_goes_on_when_the_device_stays_awake() {
+    let mut house = House::new();
+    house.connect(1, connect_sn("d", false));
+    house.subscribe(1, "t", Q1);
+    house.client(2, "p");
+    house.pause(1, 10);
+    for text in ["a", "b"] {
+        house.publish(2, "t", text, Q1);
+    }
+    house.say(1, ToBroker::Drain { max: 9 });
+    let events = house.heard(1);
+    assert_eq!(events.iter().filter_map(shown).collect::<Vec<_>>(), ["t=a/1"]);
+    house.say(1, ToBroker::Wake);
+    assert!(house.heard(1).is_empty(), "what is on its way is not sent twice");
+    house.say(1, ToBroker::Puback(packet_ids(&events)[0]));
+    assert_eq!(ack_all(&mut house, 1), ["t=b/1"]);
+    house.publish(2, "t", "c", Q1);
+    assert_eq!(ack_all(&mut house, 1), ["t=c/1"]);
+    house.assert_durable();
+}
