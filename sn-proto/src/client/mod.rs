@@ -39,7 +39,7 @@ pub(crate) struct Client {
     pub(crate) sleep: u16,
     /// MsgId of the last REGISTER, or where to begin.
     pub(crate) next_msg_id: u16,
-    /// What [`Client::unsent_packets`] named on the link before, which could not be told to the broker in time: it comes
+    /// What [`Client::unsent_packets`] named when the link before was taken over, too late to tell the broker: it comes
     /// again with DUP, and is no repetition.
     pub(crate) unsent: Option<PacketId>,
     /// Copies of its CONNECT that came before the broker's answer: each gets its CONNACK (§6.13).
@@ -174,6 +174,14 @@ impl ZeroPacket {
         };
         (holder != msg_id).then_some(holder)
     }
+}
+
+/// What a link leaves to the one that takes the session over, as far as the broker does not know it.
+#[derive(Debug)]
+pub(crate) struct Legacy {
+    pub(crate) name: Arc<str>,
+    pub(crate) unsent: Option<PacketId>,
+    pub(crate) zero_packet: ZeroPacket,
 }
 
 /// What was asked of the broker, and so what its answer leads to.

@@ -38,6 +38,9 @@ impl SnGateway {
             // It crossed our Pause: QoS 1/2 comes again when the client listens.
             if let (Some(packet), false) = (delivery.packet_id, delivery.dup) {
                 self.request(slot, ToBroker::Unsent(packet), out);
+                if let Some(client) = self.clients.get_mut(slot) {
+                    client.unsent = Some(packet); // should the link be over already
+                }
             }
             return self.give_credit(slot, cost, out);
         }

@@ -31,7 +31,7 @@ use broker_core::link::{Credentials, FrontendId};
 use broker_core::wheel::{Due, TICK_BITS_DEFAULT, Wheel};
 use broker_core::{FromBroker, Instant, LinkId, Now, ToBroker};
 
-use crate::client::{Client, Column, Route, RouteRef, Rule, State, Weight, rule, weight};
+use crate::client::{Client, Column, Legacy, Route, RouteRef, Rule, State, Weight, rule, weight};
 use crate::config::{Config, Group};
 use crate::counters::Counters;
 use crate::discovery::Discovery;
@@ -62,6 +62,8 @@ pub struct SnGateway {
     limiter: RateLimiter,
     discovery: Discovery,
     minus_one: MinusOne,
+    /// Of the link that was taken over last, for its successor.
+    legacy: Option<Legacy>,
     counters: Counters,
     tracer: Tracer,
 }
@@ -128,6 +130,7 @@ impl SnGateway {
             rng: Rng::new(seed),
             names: NameCache::default(),
             minus_one: MinusOne::default(),
+            legacy: None,
             counters: Counters::default(),
             tracer: Tracer::default(),
         }

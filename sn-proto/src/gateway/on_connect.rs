@@ -125,9 +125,6 @@ impl SnGateway {
     pub(super) fn insert_newcomer(&mut self, turn: &Turn<'_>, name: &str, state: State) -> u32 {
         let mut client = Client::new(Arc::from(name), turn.route().to_route(), turn.now.instant, state);
         client.identity = turn.peer.identity.clone();
-        let namesake = self.clients.by_name(name).and_then(|slot| self.clients.get(slot));
-        client.unsent = namesake.and_then(|namesake| namesake.unsent_packets().next());
-        client.zero_packet = namesake.map_or(ZeroPacket::Nobodys, |namesake| namesake.zero_packet);
         client.next_msg_id = self.rng.next_u16();
         client.validated = !self.needs_validation(turn);
         let slot = self.clients.insert(client);
@@ -285,8 +282,6 @@ impl SnGateway {
         fresh.guard_credit = old.guard_credit;
         fresh.probed = old.probed;
         fresh.prompted = old.prompted;
-        fresh.unsent = old.unsent_packets().next();
-        fresh.zero_packet = old.zero_packet;
         // Nothing but copies since the last CONNACK: it is the same connection, and nobody died.
         fresh.same_connection = old.fresh;
         self.clients.drop_route(slot);
@@ -296,8 +291,8 @@ impl SnGateway {
     }
 
     /// The broker would not attach a newcomer of that name: the session that it wanted to replace has its address
-    /// back.
-    pub(super) fn return_address(&mut self, name: &str, route: Route) {
+    /// back, and its messages if they were stopped when it had lost it.
+    pub(super) fn return_address(&mut self, name: &str, route: Route, out: &mut Actions) {
         let old = self.clients.by_name(name).filter(|slot| {
             self.clients.get(*slot).is_some_and(|client| !client.routed && client.route == route)
         });
@@ -305,6 +300,9 @@ impl SnGateway {
             && self.clients.by_route(route.as_ref()).is_none()
         {
             self.clients.move_to(old, route);
+            if self.clients.get(old).is_some_and(|client| client.state == State::Active) {
+                self.request(old, ToBroker::Wake, out);
+            }
         }
     }
 
@@ -327,7 +325,6 @@ impl SnGateway {
         client.copies = 0;
         client.clean = clean;
         client.keep_alive = keep_alive;
-        client.unsent = client.unsent_packets().next();
         client.outgoing = None;
         client.incoming = None;
         client.released = Released::default();
@@ -391,9 +388,10 @@ impl SnGateway {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.heard = now.instant;
         client.resumed |= present;
-        if !present {
-            client.zero_packet = ZeroPacket::Nobodys;
-        }
+        // The broker says Closed to the link before in the same breath.
+        let legacy = self.legacy.take().filter(|legacy| present && legacy.name == client.name);
+        client.unsent = legacy.as_ref().and_then(|legacy| legacy.unsent);
+        client.zero_packet = legacy.map_or(ZeroPacket::Nobodys, |legacy| legacy.zero_packet);
         match intent {
             Intent::Connect => {
                 let clean = client.clean;
@@ -483,7 +481,7 @@ impl SnGateway {
         let place = self.clients.get(slot).map(|client| (Arc::clone(&client.name), client.route.clone()));
         self.forget(slot);
         if let Some((name, route)) = place {
-            self.return_address(&name, route);
+            self.return_address(&name, route, out);
         }
     }
 }

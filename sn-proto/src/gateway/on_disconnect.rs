@@ -1,5 +1,6 @@
 //! DISCONNECT (MQTT-SN §6.12, §6.14): the end of a connection, or the beginning of a sleep.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker_core::ToBroker;
@@ -7,7 +8,7 @@ use broker_core::frontend::Actions;
 use broker_core::link::{CloseReason, Ending};
 
 use super::{SnGateway, Turn};
-use crate::client::State;
+use crate::client::{Legacy, State};
 use crate::wire::Message;
 
 impl SnGateway {
@@ -74,6 +75,11 @@ impl SnGateway {
                 State::Handshake | State::Connecting | State::Active | State::Awake,
             ) => true,
         };
+        if reason == CloseReason::TakenOver {
+            let unsent = client.unsent_packets().next();
+            let (name, zero_packet) = (Arc::clone(&client.name), client.zero_packet);
+            self.legacy = Some(Legacy { name, unsent, zero_packet });
+        }
         if reason == CloseReason::SleepExpired {
             self.counters.sleeps_expired += 1;
         }

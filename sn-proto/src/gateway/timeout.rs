@@ -54,7 +54,7 @@ impl SnGateway {
             self.counters.handshakes_abandoned += 1;
             let (name, route) = (Arc::clone(&client.name), client.route.clone());
             self.end(slot, Ending::Clean, out);
-            return self.return_address(&name, route);
+            return self.return_address(&name, route, out);
         }
         if keep_alive_deadline(client).is_some_and(|deadline| deadline <= now.instant) {
             self.counters.keep_alive_lapsed += 1;

@@ -249,3 +249,45 @@ fn an_id_that_could_not_be_stored_is_not_handed_out_later() {
     w.mqtt_publish("a/b", "1", 0);
     assert!(w.heard(A)[0].starts_with("PUBLISH n"), "it is stored");
 }
+
+#[test]
+fn a_session_that_has_its_address_back_gets_its_messages_again() {
+    let mut w = World::new();
+    w.connect_with(A, "c1", 0x00, 0);
+    w.subscribe(A, "ab", 1);
+    w.connect(A, "c2"); // the port has a new owner
+    w.send(A, "02 18");
+    w.broker.set_authentication(true);
+    w.connect_with(A, "c1", 0x00, 60);
+    w.heard(A);
+    w.refuse_authentication();
+    assert_eq!(w.heard(A), ["CONNACK 3"]);
+    w.send(A, "02 16");
+    w.mqtt_publish("ab", "1", 1);
+    assert_eq!(w.heard(A), ["PINGRESP", "PUBLISH n1025 q1 1"]);
+}
+
+#[test]
+fn what_the_old_connection_sent_while_the_new_one_was_checked_is_a_repetition() {
+    for place in [A, B] {
+        let mut w = World::new();
+        w.connect_with(A, "c1", 0x00, 60);
+        w.subscribe(A, "t/+", 1);
+        w.mqtt_publish("t/x", "1", 1);
+        assert_eq!(w.heard(A), ["REGISTER 1025 t/x"]);
+        w.broker.set_authentication(true);
+        w.connect_with(place, "c1", 0x00, 60);
+        if place == B {
+            w.regack(A, 0);
+            assert_eq!(w.heard(A), ["PUBLISH n1025 q1 1"]);
+        }
+        w.mqtt_publish("t/x", "2", 1);
+        w.accept_authentication();
+        w.heard(place);
+        w.regack(place, 0);
+        let dup = if place == B { "PUBLISH n1025 q1 DUP 1" } else { "PUBLISH n1025 q1 1" };
+        assert_eq!(w.heard(place), [dup]);
+        w.puback(place, 0);
+        assert_eq!(w.heard(place), ["PUBLISH n1025 q1 2"]);
+    }
+}
