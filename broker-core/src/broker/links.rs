@@ -123,6 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn workers_do_not_touch_each_others_links() {
+        let mut links = Links::default();
+        let of = |worker| LinkId { worker, ..link(5, 1) };
+        for (worker, session) in [(3, 33), (0, 0), (7, 77), (1, 11)] {
+            links.attach(of(worker), session);
+        }
+        for (worker, session) in [(3, 33), (0, 0), (7, 77), (1, 11)] {
+            assert_eq!(links.session(of(worker)), Some(session), "worker {worker}");
+        }
+    }
+
+    #[test]
     fn an_absurd_slot_takes_no_memory() {
         let mut links = Links::default();
         assert!(!Links::acceptable(link(u32::MAX, 0)));

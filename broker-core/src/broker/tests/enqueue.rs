@@ -165,6 +165,43 @@ fn what_is_with_the_device_does_not_expire_but_what_is_given_up_does() {
 }
 
 #[test]
+fn each_message_expires_at_its_own_time_wherever_it_stands() {
+    let mut house = house_with_service();
+    house.say(1, ToBroker::Enqueue(Box::new(enqueue("a", Q1, Some(50), 1))));
+    house.say(1, ToBroker::Enqueue(Box::new(enqueue("b", Q1, Some(20), 2))));
+    house.disconnect(2, Ending::Abnormal); // "a" was sent, "b" was not
+    for (seconds, told) in [(21, (2, MessageFate::Expired)), (30, (1, MessageFate::Expired))] {
+        house.pass(Duration::from_secs(seconds));
+        assert_eq!(fates(&mut house, 1), [told]);
+    }
+    house.assert_durable();
+}
+
+#[test]
+fn what_a_sleeper_did_not_take_expires_while_it_sleeps() {
+    // At the Pause itself, and at the end of a burst that another message ended.
+    let mut house = house_with_service();
+    house.say(1, ToBroker::Enqueue(Box::new(enqueue("a", Q1, Some(10), 1))));
+    house.say(2, ToBroker::Pause { duration: None });
+    house.pass(Duration::from_secs(11));
+    assert_eq!(fates(&mut house, 1), [(1, MessageFate::Expired)]);
+
+    let mut house = house_with_service();
+    let device = Connect { name: device(), protocol: Protocol::Lwm2m, window: 2, ..connect("", false) };
+    house.connect(4, device);
+    house.say(4, ToBroker::Pause { duration: None });
+    house.say(1, ToBroker::Enqueue(Box::new(enqueue("a", Q1, Some(10), 1))));
+    house.say(1, ToBroker::Enqueue(Box::new(enqueue("b", Q1, None, 2))));
+    house.say(4, ToBroker::Drain { max: 5 });
+    let ids = packet_ids(&house.heard(4));
+    assert_eq!(ids.len(), 2);
+    house.say(4, ToBroker::Park(ids[1]));
+    assert_eq!(house.heard(4), [FromBroker::Drained]);
+    house.pass(Duration::from_secs(11));
+    assert_eq!(fates(&mut house, 1), [(1, MessageFate::Expired)]);
+}
+
+#[test]
 fn a_burst_waits_for_nothing_that_expires_meanwhile() {
     let mut house = house_with_service();
     house.say(2, ToBroker::Pause { duration: None });

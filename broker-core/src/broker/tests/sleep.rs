@@ -347,3 +347,36 @@ fn a_burst_goes_on_when_the_device_stays_awake() {
     assert_eq!(ack_all(&mut house, 1), ["t=c/1"]);
     house.assert_durable();
 }
+
+#[test]
+fn repetitions_count_for_the_bound_of_a_burst() {
+    let mut house = House::new();
+    house.connect(1, connect_sn("d", false));
+    house.subscribe(1, "t", Q1);
+    house.client(2, "p");
+    house.publish(2, "t", "a", Q1);
+    let a = packet_ids(&house.heard(1))[0];
+    house.say(1, ToBroker::Park(a));
+    house.publish(2, "t", "b", Q1);
+    assert_eq!(house.messages(1), ["t=b/1"]);
+    house.pause(1, 10);
+    for text in ["t=a/1 dup", "t=b/1 dup"] {
+        house.say(1, ToBroker::Drain { max: 1 });
+        assert_eq!(ack_all(&mut house, 1), [text, "drained"]);
+    }
+}
+
+#[test]
+fn what_only_waited_for_credit_is_stored_when_the_device_falls_asleep() {
+    let mut house = House::new();
+    house.connect(1, Connect { credit: 1, ..connect_sn("d", false) });
+    house.subscribe(1, "t", Q0);
+    house.client(2, "p");
+    house.publish(2, "t", "takes the credit", Q0);
+    house.publish(2, "t", "waits", Q0);
+    assert_eq!(house.messages(1), ["t=takes the credit/0"]);
+    house.pause(1, 10);
+    let restored = house.replayed();
+    assert_eq!(restored.snapshot().sessions[&name("d")].held.len(), 1);
+    assert_eq!(restored.snapshot(), house.broker.snapshot());
+}
