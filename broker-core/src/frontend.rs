@@ -3,7 +3,9 @@
 //! Handling fills an out-buffer that the caller owns; nobody calls back, and no `Result` comes back, since a peer
 //! cannot make a front-end fail.
 use crate::link::{CloseReason, FromBroker, LinkId, Notice, ToBroker};
+pub use crate::packed_address::PackedAddress;
 use crate::time::{Instant, Now};
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ pub struct ListenerId(pub u16);
 
 /// One way to reach a device: its address, and the listener and local address that it used. Replies leave from
 /// there.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Address {
     /// The other end.
     pub remote: SocketAddr,
@@ -22,6 +24,22 @@ pub struct Address {
     pub local: Option<IpAddr>,
     /// The listener.
     pub listener: ListenerId,
+}
+
+impl Hash for Address {
+    /// Made for every datagram, so of few words. Peers that differ in our own address only are rare, and found by
+    /// comparing.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Address { remote, local: _, listener } = self;
+        let ports = u64::from(remote.port()) << 16 | u64::from(listener.0);
+        match remote.ip() {
+            IpAddr::V4(ip) => state.write_u64(u64::from(ip.to_bits()) << 32 | ports),
+            IpAddr::V6(ip) => {
+                state.write_u128(ip.to_bits());
+                state.write_u64(ports);
+            }
+        }
+    }
 }
 
 /// Where a datagram came from.

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod link;
 pub mod message;
 pub mod mqtt;
+mod packed_address;
 pub mod record;
 pub mod retained;
 pub mod routes;

@@ -58,15 +58,16 @@ impl PacketId {
 
 /// One application message: topic, payload, and the publisher's own QoS and RETAIN flag.
 ///
-/// Topic and payload lie in one allocation that all receivers share; a clone costs a reference count. The topic
-/// was validated as a topic name when the message was made (see [`crate::topic`]).
+/// All of it lies in one allocation that all receivers share; a clone costs a reference count, and a message sixteen
+/// bytes wherever it is kept. The topic was validated as a topic name when the message was made (see [`crate::topic`]).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
+    /// Head, topic, payload.
     bytes: Arc<[u8]>,
-    topic_len: u16,
-    qos: QoS,
-    retain: bool,
 }
+
+/// Length of the topic, QoS, RETAIN.
+const HEAD: usize = 4;
 
 impl Message {
     /// A message with copies of `topic` and `payload`. The caller vouches that `topic` is a valid topic name of at
@@ -75,19 +76,32 @@ impl Message {
         let topic_len = u16::try_from(topic.len()).unwrap_or(u16::MAX);
         let topic = topic.as_bytes().get(..usize::from(topic_len)).unwrap_or_default();
         // One allocation, cleared and then filled: cheaper than a second one, or than a byte-wise iterator.
-        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, topic.len() + payload.len()).collect();
+        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, HEAD + topic.len() + payload.len()).collect();
         if let Some(whole) = Arc::get_mut(&mut bytes)
-            && let Some((front, back)) = whole.split_at_mut_checked(topic.len())
+            && let Some((head, rest)) = whole.split_first_chunk_mut::<HEAD>()
+            && let Some((front, back)) = rest.split_at_mut_checked(topic.len())
         {
+            let [high, low] = topic_len.to_be_bytes();
+            *head = [high, low, qos as u8, u8::from(retain)];
             front.copy_from_slice(topic);
             back.copy_from_slice(payload);
         }
-        Message { bytes, topic_len, qos, retain }
+        Message { bytes }
+    }
+
+    fn head(&self) -> [u8; HEAD] {
+        self.bytes.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// Where the payload begins.
+    fn payload_at(&self) -> usize {
+        let [high, low, _, _] = self.head();
+        HEAD + usize::from(u16::from_be_bytes([high, low]))
     }
 
     /// The topic's bytes: valid UTF-8.
     pub fn topic_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.topic_len)).unwrap_or_default()
+        self.bytes.get(HEAD..self.payload_at()).unwrap_or_default()
     }
 
     /// The topic name.
@@ -102,22 +116,24 @@ impl Message {
 
     /// The payload, possibly empty.
     pub fn payload(&self) -> &[u8] {
-        self.bytes.get(usize::from(self.topic_len)..).unwrap_or_default()
+        self.bytes.get(self.payload_at()..).unwrap_or_default()
     }
 
     /// The QoS that the publisher chose.
     pub fn qos(&self) -> QoS {
-        self.qos
+        let [_, _, qos, _] = self.head();
+        QoS::from_u8(qos).unwrap_or_default()
     }
 
     /// The RETAIN flag as the publisher set it. What a receiver sees is the delivery's own flag.
     pub fn retain(&self) -> bool {
-        self.retain
+        let [_, _, _, retain] = self.head();
+        retain != 0
     }
 
     /// Topic and payload bytes together: the unit of queue limits and of credit.
     pub fn cost(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - HEAD
     }
 }
 
@@ -127,8 +143,8 @@ impl fmt::Debug for Message {
             f,
             "Message({:?} {:?} retain={} {} B)",
             self.topic(),
-            self.qos,
-            self.retain,
+            self.qos(),
+            self.retain(),
             self.payload().len()
         )
     }

@@ -142,19 +142,25 @@ impl<M: HasTopic> Retained<M> {
     /// same clock as the `now` of the other calls; `None` for never. When a bound forbids it, nothing changes.
     pub fn set(&mut self, message: M, expires: Option<u64>) -> Result<Option<M>, RetainedFull> {
         let cost = message.cost();
-        let old_cost = self.entries.get(message.topic_bytes()).map(|old| old.message.cost());
-        if old_cost.is_none() && self.entries.len() >= self.limits.messages_max {
-            return Err(RetainedFull::Messages);
+        let limits = self.limits;
+        let room = self.entries.len() < limits.messages_max
+            && self.bytes.checked_add(cost).is_some_and(|bytes| bytes <= limits.bytes_max);
+        // With room for one more, nothing has to be looked up before.
+        if !room {
+            let old_cost = self.entries.get(message.topic_bytes()).map(|old| old.message.cost());
+            if old_cost.is_none() && self.entries.len() >= limits.messages_max {
+                return Err(RetainedFull::Messages);
+            }
+            let others = self.bytes - old_cost.unwrap_or(0);
+            // A smaller message may always replace a larger one.
+            if others.saturating_add(cost) > limits.bytes_max && old_cost.is_none_or(|old| cost > old) {
+                return Err(RetainedFull::Bytes);
+            }
         }
-        let others = self.bytes - old_cost.unwrap_or(0);
-        // A smaller message may always replace a larger one.
-        if others.saturating_add(cost) > self.limits.bytes_max && old_cost.is_none_or(|old| cost > old) {
-            return Err(RetainedFull::Bytes);
-        }
-        self.bytes = others + cost;
         let expires = expires.unwrap_or(NEVER);
         self.expiring += usize::from(expires != NEVER);
         let old = self.entries.replace(Entry { message, expires });
+        self.bytes = self.bytes - old.as_ref().map_or(0, |old| old.message.cost()) + cost;
         Ok(old.map(|old| {
             self.expiring -= usize::from(old.expires != NEVER);
             old.message

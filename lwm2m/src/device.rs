@@ -13,7 +13,7 @@ use crate::registration::{Location, Registration, SavedObservation};
 use crate::server::firmware::Firmware;
 use crate::server::formats::Learned;
 use broker_core::Instant;
-use broker_core::frontend::Address;
+use broker_core::frontend::{Address, PackedAddress};
 use broker_core::wheel::Timer;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ pub(crate) enum Phase {
 /// What is answered when the memo is in a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Store {
-    pub(crate) tag: u64,
+    pub(crate) tag: u32,
     pub(crate) request: RequestId,
     pub(crate) cause: Cause,
 }
@@ -91,7 +91,7 @@ pub(crate) struct Observation {
 pub(crate) struct Device {
     pub(crate) registration: Registration,
     pub(crate) location: Location,
-    pub(crate) address: Address,
+    pub(crate) address: PackedAddress,
     /// Identity that the transport has proven.
     pub(crate) identity: Option<Arc<str>>,
     pub(crate) phase: Phase,
@@ -121,11 +121,27 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    /// Where it was last.
+    pub(crate) fn address(&self) -> Address {
+        self.address.address()
+    }
+
     /// Whether it may be sent something.
     pub(crate) fn is_ready(&self) -> bool {
         match self.phase {
             Phase::Registered => !self.asleep,
             Phase::Attaching(_) | Phase::Storing(_) | Phase::Restoring | Phase::Ending(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There are a hundred thousand of them.
+    #[test]
+    fn a_device_is_small() {
+        assert!(size_of::<Option<Device>>() <= 160, "{}", size_of::<Option<Device>>());
     }
 }

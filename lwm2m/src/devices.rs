@@ -1,18 +1,17 @@
 //! The table of devices: a slab, and three indexes that cost five bytes an entry.
+use crate::arena::Arena;
 use crate::coap::SipKey;
 use crate::device::Device;
 use crate::registration::Location;
 use broker_core::frontend::Address;
 use hashbrown::HashTable;
-use slab::Slab;
 use std::hash::BuildHasher;
 
 /// All devices, by slot, name, location and address. A device is in the index of names from its Register to its end;
 /// in that of addresses, while it is believed to be at its address.
 #[derive(Debug)]
 pub(crate) struct Devices {
-    /// Boxed: a slab that grows copies its entries, and the old room stays resident for a while.
-    slots: Slab<Box<Device>>,
+    slots: Arena<Device>,
     /// Rises with each use of a slot, so that a stale link leads nowhere.
     generations: Vec<u16>,
     by_name: HashTable<u32>,
@@ -32,7 +31,7 @@ enum Index {
 impl Devices {
     pub(crate) fn new(key: SipKey) -> Devices {
         Devices {
-            slots: Slab::new(),
+            slots: Arena::new(),
             generations: Vec::new(),
             by_name: HashTable::new(),
             by_location: HashTable::new(),
@@ -46,11 +45,11 @@ impl Devices {
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Device> {
-        self.slots.get(slot as usize).map(|device| &**device)
+        self.slots.get(slot)
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Device> {
-        self.slots.get_mut(slot as usize).map(|device| &mut **device)
+        self.slots.get_mut(slot)
     }
 
     /// The generation of a slot's present use.
@@ -74,7 +73,7 @@ impl Devices {
 
     /// The devices that are believed to be at this address.
     pub(crate) fn at(&self, address: &Address) -> impl Iterator<Item = u32> {
-        let same = |slot: &u32| self.get(*slot).is_some_and(|device| device.address == *address);
+        let same = |slot: &u32| self.get(*slot).is_some_and(|device| device.address() == *address);
         self.by_address.iter_hash(self.key.hash_one(address)).copied().filter(same)
     }
 
@@ -88,7 +87,7 @@ impl Devices {
     /// The device is believed to be at its address, with at most so many in all: where there are more, one of the
     /// others is not found there any more.
     pub(crate) fn appear(&mut self, slot: u32, sharers_max: usize) {
-        let Some(address) = self.get(slot).map(|device| device.address) else { return };
+        let Some(address) = self.get(slot).map(Device::address) else { return };
         let (mut count, mut other) = (0, None);
         for there in self.at(&address) {
             if there == slot {
@@ -110,11 +109,10 @@ impl Devices {
 
     /// Adds a device under its name and location. At its address it is found when it has appeared there.
     pub(crate) fn insert(&mut self, device: Device) -> u32 {
-        let slot = self.slots.insert(Box::new(device));
-        if self.generations.len() <= slot {
-            self.generations.resize(slot + 1, 0);
+        let slot = self.slots.insert(device);
+        if self.generations.len() <= slot as usize {
+            self.generations.resize(slot as usize + 1, 0);
         }
-        let slot = slot as u32;
         for index in [Index::Name, Index::Location] {
             self.index(index, slot);
         }
@@ -124,11 +122,11 @@ impl Devices {
     /// Takes a device out; its links are stale from now on.
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Device> {
         self.hide(slot);
-        let device = self.slots.try_remove(slot as usize)?;
+        let device = self.slots.remove(slot)?;
         if let Some(generation) = self.generations.get_mut(slot as usize) {
             *generation = generation.wrapping_add(1);
         }
-        Some(*device)
+        Some(device)
     }
 
     /// No message finds this device any more; its slot stays until the broker has let go of it.
@@ -142,7 +140,7 @@ impl Devices {
     pub(crate) fn move_to(&mut self, slot: u32, address: Address) {
         self.unindex(Index::Address, slot);
         if let Some(device) = self.get_mut(slot) {
-            device.address = address;
+            device.address = address.into();
         }
     }
 
@@ -158,8 +156,7 @@ impl Devices {
     fn index(&mut self, index: Index, slot: u32) {
         let Some(hash) = self.get(slot).map(|device| self.hash_of(index, device)) else { return };
         let Devices { slots, by_name, by_location, by_address, key, .. } = self;
-        let rehash =
-            |slot: &u32| slots.get(*slot as usize).map_or(0, |device| self::hash(*key, index, device));
+        let rehash = |slot: &u32| slots.get(*slot).map_or(0, |device| self::hash(*key, index, device));
         let table = match index {
             Index::Name => by_name,
             Index::Location => by_location,
@@ -181,8 +178,7 @@ impl Devices {
             entry.remove();
         }
         if table.capacity() > 4 * table.len() + 1_024 {
-            let rehash =
-                |slot: &u32| slots.get(*slot as usize).map_or(0, |device| self::hash(*key, index, device));
+            let rehash = |slot: &u32| slots.get(*slot).map_or(0, |device| self::hash(*key, index, device));
             table.shrink_to(2 * table.len(), rehash);
         }
     }
@@ -192,6 +188,6 @@ fn hash(key: SipKey, index: Index, device: &Device) -> u64 {
     match index {
         Index::Name => key.hash_one(&*device.registration.endpoint),
         Index::Location => key.hash_one(device.location),
-        Index::Address => key.hash_one(device.address),
+        Index::Address => key.hash_one(device.address()),
     }
 }

@@ -1,6 +1,7 @@
 //! LwM2M over CoAP for Turnstone: message layer, object catalog, content formats and the JSON bridge.
 #![forbid(unsafe_code)]
 
+mod arena;
 pub mod catalog;
 pub mod coap;
 pub mod command;

@@ -190,6 +190,10 @@ pub const EXTRA_PARAMETERS_MAX: usize = 16;
 pub const EXTRA_BYTES_MAX: usize = 128;
 /// Longest alternate path, in bytes. Reaction: 4.00.
 pub const ROOT_BYTES_MAX: usize = 64;
+/// Object lists kept as they came, so that the next device of a kind costs a comparison. Beyond: the list is read.
+pub const KEPT_TEXTS: usize = 64;
+/// Longest of them, in bytes.
+pub const KEPT_TEXT_BYTES_MAX: usize = 1_024;
 /// Content-Formats kept of a registration's `ct`. Beyond: passed over.
 pub const CONTENT_FORMATS_MAX: usize = 16;
 /// Devices registered at a time. Beyond: 5.03.

@@ -46,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "coap-lite",
             "foldhash",
             "hashbrown",
+            "itoa",
             "minicbor",
             "quick-xml",
             "serde",

@@ -4,6 +4,7 @@
 //! is offline from now on, its deliveries to be repeated; a clean session that was awake is gone.
 use super::Broker;
 use super::inflight::{Flying, Stage};
+use super::memo::Memo;
 use super::outgoing::Asked;
 use super::publish::Received;
 use super::queue::Waiting;
@@ -274,9 +275,9 @@ impl Session {
                 self.will = will.map(|will| Box::new(StoredWill { will, armed: true }));
             }
             Record::MemoAppended { bytes, .. } => {
-                self.memo.get_or_insert_with(Default::default).extend_from_slice(&bytes);
+                self.memo.append(&bytes);
             }
-            Record::MemoReplaced { bytes, .. } => self.memo = Some(Box::new(bytes.to_vec())),
+            Record::MemoReplaced { bytes, .. } => self.memo = Memo::new(&bytes),
             Record::SessionOpened { .. }
             | Record::SessionEnded { .. }
             | Record::Retained { .. }

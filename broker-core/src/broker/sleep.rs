@@ -112,8 +112,8 @@ impl Session {
                 out.records.push(Record::Received { session, packet_id, message });
             }
         }
-        if let Some(memo) = &self.memo {
-            out.records.push(Record::MemoReplaced { session, bytes: bytes::Bytes::copy_from_slice(memo) });
+        if !self.memo.is_empty() {
+            out.records.push(Record::MemoReplaced { session, bytes: self.memo_bytes() });
         }
         if self.will.is_some() {
             self.record_will(ledger, out);

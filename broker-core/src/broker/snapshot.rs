@@ -142,7 +142,7 @@ impl Broker {
                 .map(|received| (received.packet_id, received.message.clone()))
                 .collect(),
             will: session.will.as_ref().filter(|_| session.will_is_durable()).map(|held| held.will.clone()),
-            memo: session.memo.as_ref().map(|memo| (**memo).clone()).unwrap_or_default(),
+            memo: session.memo.to_vec(),
         }
     }
 }

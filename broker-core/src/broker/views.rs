@@ -110,7 +110,7 @@ impl SessionView {
             in_flight: usize::from(session.in_flight),
             unreleased: session.incoming.as_ref().map_or(0, |incoming| incoming.len()),
             has_will: session.will.is_some(),
-            memo_bytes: session.memo.as_ref().map_or(0, |memo| memo.len()),
+            memo_bytes: session.memo.len(),
         }
     }
 }

@@ -7,9 +7,11 @@
 //! Interpretation: a retransmission repeats the datagram byte for byte (§4.2). A message with a remembered id but
 //! other bytes therefore is a new message of a device that lost its memory and counts from the same start again.
 //! A fingerprint of 32 keyed bits tells them apart.
+use broker_core::frontend::Address;
 use broker_core::time::Instant;
 use slab::Slab;
 
+use super::peer::PeerState;
 use crate::limits::{EXCHANGE_LIFETIME_MS, NON_LIFETIME_MS, REMEMBERED_BYTES_MAX, REMEMBERED_PER_PEER_MAX};
 
 const NONE: u32 = u32::MAX;
@@ -95,9 +97,10 @@ impl Default for Remembered {
     }
 }
 
-/// Bytes that an entry costs beside its reply: itself and its share of the peer's state.
+/// Bytes that an entry costs beside its reply.
 const ENTRY_BYTES: usize = size_of::<Entry>() + 8;
-const PEER_BYTES: usize = 160;
+/// Bytes of a peer that is known for its entries only: its state, its list, its places in both tables.
+const PEER_BYTES: usize = size_of::<PeerState<Address>>() + size_of::<PeerList>() + 12;
 
 impl Remembered {
     /// Entries now.

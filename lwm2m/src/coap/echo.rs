@@ -4,7 +4,7 @@
 //! it is accepted in its own window and the next one.
 #![deny(clippy::indexing_slicing)]
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::Hash;
 
 use broker_core::time::Instant;
 
@@ -15,16 +15,9 @@ fn window(now: Instant) -> u64 {
     now.as_millis() / ECHO_WINDOW_MS
 }
 
-fn mac<P: Hash>(key: SipKey, peer: &P, window: u64) -> [u8; 8] {
-    let mut hasher = key.build_hasher();
-    peer.hash(&mut hasher);
-    hasher.write(&window.to_le_bytes());
-    hasher.finish().to_le_bytes()
-}
-
 /// The value for this address now.
 pub(crate) fn value<P: Hash>(key: SipKey, peer: &P, now: Instant) -> [u8; 8] {
-    mac(key, peer, window(now))
+    key.mac(peer, window(now)).to_le_bytes()
 }
 
 /// Whether a value was given to this address in this window or the last.
@@ -35,7 +28,8 @@ pub(crate) fn is_fresh<P: Hash>(key: SipKey, peer: &P, now: Instant, value: &[u8
         let differences = expected.iter().zip(value).fold(0, |sum, (a, b)| sum | (a ^ b));
         value.len() == expected.len() && differences == 0
     };
-    same(mac(key, peer, this)) | this.checked_sub(1).is_some_and(|last| same(mac(key, peer, last)))
+    let given_in = |window: u64| same(key.mac(peer, window).to_le_bytes());
+    given_in(this) | this.checked_sub(1).is_some_and(given_in)
 }
 
 #[cfg(test)]

@@ -74,8 +74,7 @@ fn request_hash(key: SipKey, method: Code, options: &Options) -> u64 {
         let no_cache_key = number & 0x1e == 0x1c;
         if !no_cache_key && number != u16::from(CoapOption::Block1) && number != u16::from(CoapOption::Block2)
         {
-            hasher.write_u16(number);
-            hasher.write_u64(value.len() as u64);
+            hasher.write_u64((value.len() as u64) << 16 | u64::from(number));
             hasher.write(value);
         }
     }

@@ -6,7 +6,6 @@
 #![deny(clippy::indexing_slicing)]
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 
 use super::sip::SipKey;
 
@@ -70,18 +69,14 @@ impl Secrets {
         };
         let first = SipKey::new(word(low, 0), word(low, 8));
         let second = SipKey::new(word(high, 0), word(high, 8));
-        let mix = |label: u64| {
-            let mut hasher = second.build_hasher();
-            hasher.write_u64(label);
-            first.derive(hasher.finish())
-        };
+        let mix = |label: u64| first.derive(second.draw(label, 0));
         Secrets { draw: mix(1), drawn: 0, echo: mix(2), table: mix(3) }
     }
 
     /// The next 64 unpredictable bits.
     pub(crate) fn next_u64(&mut self) -> u64 {
         self.drawn = self.drawn.wrapping_add(1);
-        self.draw.hash_bytes(&self.drawn.to_le_bytes())
+        self.draw.draw(self.drawn, 0)
     }
 
     /// A fresh token of eight bytes.

@@ -13,19 +13,19 @@ impl Writer {
         self.0.extend_from_slice(&value.to_be_bytes());
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
-        self.0.extend_from_slice(&value.to_be_bytes());
+    /// A number in as many bytes as it needs: seven bits each, the last one without the highest bit.
+    pub(super) fn number(&mut self, value: impl Into<u64>) {
+        let mut rest = value.into();
+        while rest > 0x7f {
+            self.0.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.0.push(rest as u8);
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
-        self.0.extend_from_slice(&value.to_be_bytes());
-    }
-
-    /// Up to 65,535 bytes; our own limits keep every field below that.
     pub(super) fn bytes(&mut self, value: &[u8]) {
-        let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
-        self.u16(length);
-        self.0.extend(value.iter().take(usize::from(length)));
+        self.number(value.len() as u64);
+        self.0.extend_from_slice(value);
     }
 
     pub(super) fn text(&mut self, value: &str) {
@@ -39,11 +39,9 @@ impl Writer {
         }
     }
 
-    /// A list of at most 65,535 items.
     pub(super) fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Writer, &T)) {
-        let length = u16::try_from(items.len()).unwrap_or(u16::MAX);
-        self.u16(length);
-        items.iter().take(usize::from(length)).for_each(|item| write(self, item));
+        self.number(items.len() as u64);
+        items.iter().for_each(|item| write(self, item));
     }
 }
 
@@ -78,17 +76,27 @@ impl<'a> Reader<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    pub(super) fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
+    /// A number that fits into `T`, in its only form.
+    pub(super) fn number<T: TryFrom<u64>>(&mut self) -> Option<T> {
+        let mut value = 0_u64;
+        for place in 0..10 {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            let shifted = bits << (7 * place);
+            if shifted >> (7 * place) != bits {
+                return None;
+            }
+            value |= shifted;
+            if byte < 0x80 {
+                return if byte == 0 && place > 0 { None } else { T::try_from(value).ok() };
+            }
+        }
+        None
     }
 
     pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = self.u16()?;
-        self.take(usize::from(length))
+        let length = self.number()?;
+        self.take(length)
     }
 
     pub(super) fn text(&mut self) -> Option<&'a str> {
@@ -101,11 +109,42 @@ impl<'a> Reader<'a> {
 
     /// A list; nothing is reserved for a length that the bytes cannot hold.
     pub(super) fn list<T>(&mut self, mut read: impl FnMut(&mut Reader<'a>) -> Option<T>) -> Option<Vec<T>> {
-        let count = usize::from(self.u16()?);
+        let count: usize = self.number()?;
         let mut items = Vec::with_capacity(count.min(self.0.len()));
         for _ in 0..count {
             items.push(read(self)?);
         }
         Some(items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_as_many_bytes_as_they_need_and_have_one_form() {
+        for (value, length) in [(0, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (u64::MAX, 10)] {
+            let mut w = Writer::default();
+            w.number(value);
+            assert_eq!(w.0.len(), length, "{value}");
+            assert_eq!(Reader(&w.0).number(), Some(value));
+            let cut = w.0.get(..length - 1).expect("one less");
+            assert_eq!(Reader(cut).number::<u64>(), None);
+        }
+        assert_eq!(Reader(&[0x80, 0x02]).number::<u8>(), None, "256");
+        assert_eq!(Reader(&[0xff, 0x01]).number(), Some(255_u8));
+        assert_eq!(Reader(&[0x81, 0x00]).number::<u64>(), None, "a longer form of 1");
+        assert_eq!(Reader(&[0xff; 11]).number::<u64>(), None);
+        let beyond = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
+        assert_eq!(Reader(&beyond).number::<u64>(), None, "2^64 and more");
+    }
+
+    #[test]
+    fn nothing_is_reserved_for_a_length_that_is_not_there() {
+        let mut huge = Writer::default();
+        huge.number(u64::MAX);
+        assert_eq!(Reader(&huge.0).list(Reader::u8), None);
+        assert_eq!(Reader(&huge.0).bytes(), None);
     }
 }

@@ -2,11 +2,12 @@
 use super::{ObjectLink, Refusal};
 use crate::catalog::Version;
 use crate::content::{ContentError, link};
+use crate::json_text::path_list;
 use crate::limits::{CONTENT_FORMATS_MAX, ContentLimits, ROOT_BYTES_MAX};
 use crate::path::ObjectPath;
 
 /// What a device has, and how it is reached there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectList {
     /// The alternate path without slash at its end; "" for none.
     pub root: Box<str>,
@@ -14,9 +15,22 @@ pub struct ObjectList {
     pub formats: Box<[u16]>,
     /// Objects and instances in the order given.
     pub links: Box<[ObjectLink]>,
+    /// Their paths as a JSON list, which stands in two messages for each Register and Update.
+    json: Box<str>,
 }
 
 impl ObjectList {
+    /// A list of these links.
+    pub fn new(root: &str, formats: Vec<u16>, links: Vec<ObjectLink>) -> ObjectList {
+        let json = path_list(links.iter().map(|link| link.path)).into();
+        ObjectList { root: root.into(), formats: formats.into(), links: links.into(), json }
+    }
+
+    /// The paths as a JSON list.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
     /// Reads a list in link format.
     ///
     /// # Errors
@@ -63,11 +77,7 @@ impl ObjectList {
         if links.is_empty() && !elsewhere {
             return Err(Refusal::BadRequest("the object list is empty"));
         }
-        Ok(ObjectList {
-            root: root.into(),
-            formats: formats.into_iter().take(CONTENT_FORMATS_MAX).collect(),
-            links: links.into(),
-        })
+        Ok(ObjectList::new(root, formats.into_iter().take(CONTENT_FORMATS_MAX).collect(), links))
     }
 
     /// Whether the device has this object (any instance of it), or this instance.

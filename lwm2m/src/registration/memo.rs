@@ -1,6 +1,6 @@
 //! A registration as bytes in its session's memo: versioned, bounded, and read totally, since a store is a file.
 use super::bytes::{Reader, Writer};
-use super::{Lifetime, Location, ObjectLink, ObjectList, Registration};
+use super::{Lifetime, Location, ObjectLink, ObjectList, Registration, Terms};
 use crate::catalog::Version;
 use crate::coap::Token;
 use crate::command::{Asker, Channel, FirmwareSource, Form};
@@ -17,7 +17,7 @@ const FORMAT: u8 = 1;
 const FORMAT_WITH_HOST: u8 = 2;
 
 /// Room for the memo of a device of which nothing is observed.
-const MEMO_USUAL_BYTES: usize = 192;
+const MEMO_USUAL_BYTES: usize = 96;
 
 /// Who hears of an observation, and under which id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub struct Memo {
 pub(crate) struct MemoParts<'a, I> {
     pub(crate) registration: &'a Registration,
     pub(crate) location: Location,
-    pub(crate) address: &'a Address,
+    pub(crate) address: Address,
     pub(crate) validated: bool,
     pub(crate) learned: u32,
     pub(crate) observations: I,
@@ -82,13 +82,13 @@ impl<'a, I: ExactSizeIterator<Item = &'a SavedObservation>> MemoParts<'a, I> {
     pub(crate) fn encode(self) -> Vec<u8> {
         let mut w = Writer(Vec::with_capacity(MEMO_USUAL_BYTES));
         w.u8(if self.host.is_some() { FORMAT_WITH_HOST } else { FORMAT });
-        self.registration.write(&mut w);
+        self.registration.terms.write(&mut w);
         w.0.extend_from_slice(self.location.as_bytes());
-        write_address(&mut w, self.address);
+        write_address(&mut w, &self.address);
         w.u8(u8::from(self.validated));
-        w.u32(self.learned);
-        w.u16(u16::try_from(self.observations.len()).unwrap_or(u16::MAX));
-        self.observations.take(usize::from(u16::MAX)).for_each(|observation| observation.write(&mut w));
+        w.number(self.learned);
+        w.number(self.observations.len() as u64);
+        self.observations.for_each(|observation| observation.write(&mut w));
         w.u8(u8::from(self.firmware.is_some()));
         if let Some(firmware) = self.firmware {
             write_firmware(&mut w, firmware);
@@ -106,7 +106,7 @@ impl Memo {
         MemoParts {
             registration: &self.registration,
             location: self.location,
-            address: &self.address,
+            address: self.address,
             validated: self.validated,
             learned: self.learned,
             observations: self.observations.iter(),
@@ -124,11 +124,11 @@ impl Memo {
             return None;
         }
         let memo = Memo {
-            registration: Registration::read(endpoint, &mut r)?,
+            registration: Registration { endpoint, terms: Arc::new(Terms::read(&mut r)?) },
             location: Location::from_bytes(&r.array::<{ super::LOCATION_LEN }>()?)?,
             address: read_address(&mut r)?,
             validated: r.bool()?,
-            learned: r.u32()?,
+            learned: r.number()?,
             observations: r.list(SavedObservation::read)?,
             firmware: if r.bool()? { Some(read_firmware(&mut r)?) } else { None },
             host: if format == FORMAT_WITH_HOST { Some(r.text()?.into()) } else { None },
@@ -137,60 +137,97 @@ impl Memo {
     }
 }
 
-impl Registration {
+// Bits of a registration's first byte.
+const SHORT_VERSION: u8 = 1;
+const QUEUE: u8 = 1 << 1;
+const INFINITE: u8 = 1 << 2;
+/// The lifetime asked for stands behind the one granted.
+const ASKED: u8 = 1 << 3;
+const BINDING: u8 = 1 << 4;
+const SMS: u8 = 1 << 5;
+const EXTRAS: u8 = 1 << 6;
+
+impl Terms {
     fn write(&self, w: &mut Writer) {
-        write_version(w, self.version);
-        w.u8(u8::from(self.version_is_short));
-        w.u32(match self.lifetime {
+        let seconds = match self.lifetime {
             Lifetime::Seconds(seconds) => seconds,
             Lifetime::Infinite => 0,
-        });
-        w.u64(self.lifetime_asked);
-        w.optional(self.binding.as_deref());
-        w.u8(u8::from(self.queue));
-        w.optional(self.sms.as_deref());
-        w.list(&self.extras, |w, (name, value)| {
-            w.text(name);
-            w.text(value);
-        });
+        };
+        let asked = self.lifetime_asked != u64::from(seconds);
+        w.u8([
+            (SHORT_VERSION, self.version_is_short),
+            (QUEUE, self.queue),
+            (INFINITE, self.lifetime == Lifetime::Infinite),
+            (ASKED, asked),
+            (BINDING, self.binding.is_some()),
+            (SMS, self.sms.is_some()),
+            (EXTRAS, !self.extras.is_empty()),
+        ]
+        .into_iter()
+        .fold(0, |flags, (flag, set)| if set { flags | flag } else { flags }));
+        write_version(w, self.version);
+        w.number(seconds);
+        if asked {
+            w.number(self.lifetime_asked);
+        }
+        [&self.binding, &self.sms].into_iter().flatten().for_each(|text| w.text(text));
+        if !self.extras.is_empty() {
+            w.list(&self.extras, |w, (name, value)| {
+                w.text(name);
+                w.text(value);
+            });
+        }
         w.text(&self.objects.root);
-        w.list(&self.objects.formats, |w, format| w.u16(*format));
-        w.list(&self.objects.links, |w, link| {
-            write_path(w, link.path);
-            w.u8(u8::from(link.version.is_some()));
-            if let Some(version) = link.version {
-                write_version(w, version);
-            }
-        });
+        w.list(&self.objects.formats, |w, format| w.number(*format));
+        w.list(&self.objects.links, write_link);
     }
 
-    fn read(endpoint: Arc<str>, r: &mut Reader<'_>) -> Option<Registration> {
-        Some(Registration {
-            endpoint,
-            version: read_version(r)?,
-            version_is_short: r.bool()?,
-            lifetime: match r.u32()? {
-                0 => Lifetime::Infinite,
-                seconds => Lifetime::Seconds(seconds),
+    fn read(r: &mut Reader<'_>) -> Option<Terms> {
+        let flags = r.u8()?;
+        let has = |flag: u8| flags & flag != 0;
+        let version = read_version(r)?;
+        let seconds: u32 = r.number()?;
+        let lifetime_asked = if has(ASKED) { r.number()? } else { u64::from(seconds) };
+        let mut text = |flag| if has(flag) { r.text().map(|text| Some(Box::from(text))) } else { Some(None) };
+        Some(Terms {
+            version,
+            version_is_short: has(SHORT_VERSION),
+            lifetime: if has(INFINITE) { Lifetime::Infinite } else { Lifetime::Seconds(seconds) },
+            lifetime_asked,
+            queue: has(QUEUE),
+            binding: text(BINDING)?,
+            sms: text(SMS)?,
+            extras: if has(EXTRAS) {
+                r.list(|r| Some((r.text()?.into(), r.text()?.into())))?.into()
+            } else {
+                Box::default()
             },
-            lifetime_asked: r.u64()?,
-            binding: r.optional()?.map(Box::from),
-            queue: r.bool()?,
-            sms: r.optional()?.map(Box::from),
-            extras: r.list(|r| Some((r.text()?.into(), r.text()?.into())))?.into(),
-            objects: Arc::new(ObjectList {
-                root: r.text()?.into(),
-                formats: r.list(Reader::u16)?.into(),
-                links: r
-                    .list(|r| {
-                        let path = read_path(r)?;
-                        let version = if r.bool()? { Some(read_version(r)?) } else { None };
-                        Some(ObjectLink { path, version })
-                    })?
-                    .into(),
-            }),
+            objects: Arc::new(ObjectList::new(r.text()?, r.list(Reader::number)?, r.list(read_link)?)),
         })
     }
+}
+
+/// The object's id with two flags, instance and version if they are there.
+fn write_link(w: &mut Writer, link: &ObjectLink) {
+    let (object, instance) = match link.path.ids() {
+        [object, instance, ..] => (*object, Some(*instance)),
+        [object] => (*object, None),
+        [] => (0, None), // no list has it
+    };
+    let flags = u32::from(instance.is_some()) | u32::from(link.version.is_some()) << 1;
+    w.number(u32::from(object) << 2 | flags);
+    instance.into_iter().for_each(|instance| w.number(instance));
+    link.version.into_iter().for_each(|version| write_version(w, version));
+}
+
+fn read_link(r: &mut Reader<'_>) -> Option<ObjectLink> {
+    let first: u32 = r.number()?;
+    let mut path = ObjectPath::object(u16::try_from(first >> 2).ok()?);
+    if first & 1 != 0 {
+        path = path.child(r.number()?).ok()?;
+    }
+    let version = if first & 2 != 0 { Some(read_version(r)?) } else { None };
+    Some(ObjectLink { path, version })
 }
 
 impl SavedObservation {
@@ -198,7 +235,7 @@ impl SavedObservation {
         w.list(&self.paths, |w, path| write_path(w, *path));
         w.u8(u8::from(self.composite));
         w.bytes(self.token.as_bytes());
-        w.u32(self.accept.map_or(u32::MAX, u32::from));
+        w.number(self.accept.map_or(0, |accept| u32::from(accept) + 1));
         w.list(&self.askers, write_asker);
     }
 
@@ -207,9 +244,9 @@ impl SavedObservation {
             paths: r.list(read_path)?,
             composite: r.bool()?,
             token: Token::new(r.bytes()?)?,
-            accept: match r.u32()? {
-                u32::MAX => None,
-                accept => Some(u16::try_from(accept).ok()?),
+            accept: match r.number::<u32>()? {
+                0 => None,
+                accept => Some(u16::try_from(accept - 1).ok()?),
             },
             askers: r.list(read_asker)?,
         })
@@ -231,7 +268,7 @@ fn write_firmware(w: &mut Writer, firmware: &SavedFirmware) {
     w.u8(u8::from(firmware.update));
     w.u8(firmware.stage as u8);
     w.0.extend_from_slice(firmware.token.as_bytes());
-    w.u64(firmware.deadline_unix_ms);
+    w.number(firmware.deadline_unix_ms);
 }
 
 fn read_firmware(r: &mut Reader<'_>) -> Option<SavedFirmware> {
@@ -247,28 +284,28 @@ fn read_firmware(r: &mut Reader<'_>) -> Option<SavedFirmware> {
         update: r.bool()?,
         stage: Stage::from_u8(r.u8()?)?,
         token: Location::from_bytes(&r.array::<{ super::LOCATION_LEN }>()?)?,
-        deadline_unix_ms: r.u64()?,
+        deadline_unix_ms: r.number()?,
     })
 }
 
 fn write_version(w: &mut Writer, version: Version) {
-    w.u16(version.major);
-    w.u16(version.minor);
+    w.number(version.major);
+    w.number(version.minor);
 }
 
 fn read_version(r: &mut Reader<'_>) -> Option<Version> {
-    Some(Version::new(r.u16()?, r.u16()?))
+    Some(Version::new(r.number()?, r.number()?))
 }
 
 fn write_path(w: &mut Writer, path: ObjectPath) {
     w.u8(path.depth() as u8);
-    path.ids().iter().for_each(|id| w.u16(*id));
+    path.ids().iter().for_each(|id| w.number(*id));
 }
 
 fn read_path(r: &mut Reader<'_>) -> Option<ObjectPath> {
     let mut path = ObjectPath::ROOT;
     for _ in 0..r.u8()? {
-        path = path.child(r.u16()?).ok()?;
+        path = path.child(r.number()?).ok()?;
     }
     Some(path)
 }
@@ -332,21 +369,21 @@ fn write_address(w: &mut Writer, address: &Address) {
     write_ip(w, address.remote.ip());
     w.u16(address.remote.port());
     if let SocketAddr::V6(v6) = address.remote {
-        w.u32(v6.scope_id());
+        w.number(v6.scope_id());
     }
     w.u8(u8::from(address.local.is_some()));
     if let Some(local) = address.local {
         write_ip(w, local);
     }
-    w.u16(address.listener.0);
+    w.number(address.listener.0);
 }
 
 fn read_address(r: &mut Reader<'_>) -> Option<Address> {
     let (ip, port) = (read_ip(r)?, r.u16()?);
     let remote = match ip {
         IpAddr::V4(_) => SocketAddr::new(ip, port),
-        IpAddr::V6(v6) => SocketAddr::V6(std::net::SocketAddrV6::new(v6, port, 0, r.u32()?)),
+        IpAddr::V6(v6) => SocketAddr::V6(std::net::SocketAddrV6::new(v6, port, 0, r.number()?)),
     };
     let local = if r.bool()? { Some(read_ip(r)?) } else { None };
-    Some(Address { remote, local, listener: ListenerId(r.u16()?) })
+    Some(Address { remote, local, listener: ListenerId(r.number()?) })
 }

@@ -5,15 +5,15 @@
 //! | `endpoint.rs` | which endpoint names are acceptable |
 //! | `parameters.rs` | the query of Register and Update |
 //! | `links.rs` | the object list |
-//! | `lists.rs` | one copy of each list |
+//! | `kinds.rs` | one copy of what many devices say |
 //! | `memo.rs` | the registration as bytes |
 //!
 //! Sections: LwM2M 1.0 §5.3, 1.1.1 Core §6.2.1 and §6.2.2, Transport §6.4.3.
 #![deny(clippy::indexing_slicing)]
 mod bytes;
 mod endpoint;
+mod kinds;
 mod links;
-mod lists;
 mod memo;
 mod parameters;
 #[cfg(test)]
@@ -21,8 +21,8 @@ mod parameters;
 mod tests;
 
 pub use endpoint::{NameFault, check_endpoint_name};
+pub(crate) use kinds::Kinds;
 pub use links::ObjectList;
-pub(crate) use lists::SharedLists;
 pub(crate) use memo::MemoParts;
 pub use memo::{Memo, SavedAsker, SavedObservation};
 pub(crate) use parameters::default_lifetime;
@@ -30,6 +30,7 @@ pub use parameters::{LifetimeRule, Parameters};
 
 use crate::catalog::Version;
 use crate::path::ObjectPath;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Why a Register or Update is refused; the text goes out as diagnostic payload.
@@ -99,11 +100,26 @@ pub struct ObjectLink {
     pub version: Option<Version>,
 }
 
-/// What a device has registered.
+/// What a device has registered: its name, and what is in common with many others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// Its name.
     pub endpoint: Arc<str>,
+    /// All else; devices of a kind have it together.
+    pub terms: Arc<Terms>,
+}
+
+impl Deref for Registration {
+    type Target = Terms;
+
+    fn deref(&self) -> &Terms {
+        &self.terms
+    }
+}
+
+/// What a device has said of itself but for its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
     /// LwM2M 1.0 to 1.2.
     pub version: Version,
     /// It said "1" for 1.0; EMQX's events show what was sent.
@@ -120,43 +136,46 @@ pub struct Registration {
     pub sms: Option<Box<str>>,
     /// Parameters that LwM2M does not know, for the event. Secrets are not among them.
     pub extras: Box<[(Box<str>, Box<str>)]>,
-    /// Its objects; devices of a kind have one list together.
+    /// Its objects.
     pub objects: Arc<ObjectList>,
 }
 
-impl Registration {
+impl Terms {
     /// The binding, "U" when it was not given.
     pub fn binding(&self) -> &str {
         self.binding.as_deref().unwrap_or("U")
     }
 
-    /// Takes over what an Update says; what it does not name stays. Returns whether anything changed.
-    pub fn update(&mut self, parameters: Parameters, objects: Option<Arc<ObjectList>>) -> bool {
-        let before = self.clone();
+    /// What holds after an Update; what it does not name stays. `None` when nothing changes.
+    pub fn updated(&self, parameters: Parameters, objects: Option<Arc<ObjectList>>) -> Option<Terms> {
+        if objects.is_none() && parameters.says_nothing() {
+            return None;
+        }
+        let mut terms = self.clone();
         if let Some((lifetime, asked)) = parameters.lifetime {
-            (self.lifetime, self.lifetime_asked) = (lifetime, asked);
+            (terms.lifetime, terms.lifetime_asked) = (lifetime, asked);
         }
         if let Some(binding) = parameters.binding {
-            self.queue = match self.version {
+            terms.queue = match terms.version {
                 Version::V1_0 => binding.contains('Q'),
-                Version { .. } => self.queue || binding.contains('Q'),
+                Version { .. } => terms.queue || binding.contains('Q'),
             };
-            self.binding = Some(binding);
+            terms.binding = Some(binding);
         }
-        self.queue |= parameters.queue;
+        terms.queue |= parameters.queue;
         if parameters.sms.is_some() {
-            self.sms = parameters.sms;
+            terms.sms = parameters.sms;
         }
         if !parameters.extras.is_empty() {
-            let mut extras = std::mem::take(&mut self.extras).into_vec();
+            let mut extras = terms.extras.into_vec();
             extras.retain(|(name, _)| parameters.extras.iter().all(|(newer, _)| newer != name));
             extras.extend(parameters.extras);
             extras.truncate(crate::limits::EXTRA_PARAMETERS_MAX);
-            self.extras = extras.into();
+            terms.extras = extras.into();
         }
         if let Some(objects) = objects {
-            self.objects = objects;
+            terms.objects = objects;
         }
-        *self != before
+        (terms != *self).then_some(terms)
     }
 }

@@ -48,7 +48,7 @@ impl Parameters {
         rule: LifetimeRule,
     ) -> Result<Parameters, Refusal> {
         let mut parameters = Parameters::default();
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: Vec<&str> = Vec::with_capacity(8);
         for argument in arguments {
             let argument =
                 std::str::from_utf8(argument).map_err(|_| Refusal::BadRequest("a parameter is not UTF-8"))?;
@@ -63,6 +63,13 @@ impl Parameters {
             parameters.take(name, value, rule)?;
         }
         Ok(parameters)
+    }
+
+    /// Whether an Update with these parameters only keeps a registration alive.
+    pub fn says_nothing(&self) -> bool {
+        let Parameters { endpoint: _, lifetime, version: _, version_is_short: _, .. } = self;
+        let Parameters { binding, queue, sms, extras, .. } = self;
+        lifetime.is_none() && binding.is_none() && !queue && sms.is_none() && extras.is_empty()
     }
 
     /// Whether a Register with these parameters means queue mode. EMQX also knows some networks by their `apn`.

@@ -208,19 +208,17 @@ fn the_list_says_what_is_there() {
 
 #[test]
 fn an_update_changes_what_it_names() {
-    let mut registration = full().registration;
-    registration.version = Version::V1_1;
-    registration.queue = false;
-    let before = registration.clone();
-    assert!(!registration.update(Parameters::default(), None));
-    assert!(!registration.update(parse(&["lt=300"]).unwrap(), Some(before.objects.clone())));
-    assert!(registration.update(parse(&["lt=60", "foo=new", "Q"]).unwrap(), None));
-    assert_eq!((registration.lifetime, registration.queue), (Lifetime::Seconds(60), true));
-    assert_eq!(registration.objects, before.objects);
-    assert_eq!(registration.extras.iter().find(|(name, _)| &**name == "foo").unwrap().1, "new".into());
-    registration.version = Version::V1_0;
-    assert!(registration.update(parse(&["b=U"]).unwrap(), None));
-    assert!(!registration.queue, "in 1.0 the binding says it all");
+    let mut terms = Terms { version: Version::V1_1, queue: false, ..terms() };
+    let before = terms.clone();
+    assert_eq!(terms.updated(Parameters::default(), None), None);
+    assert_eq!(terms.updated(parse(&["lt=300"]).unwrap(), Some(before.objects.clone())), None);
+    terms = terms.updated(parse(&["lt=60", "foo=new", "Q"]).unwrap(), None).unwrap();
+    assert_eq!((terms.lifetime, terms.queue), (Lifetime::Seconds(60), true));
+    assert_eq!(terms.objects, before.objects);
+    assert_eq!(terms.extras.iter().find(|(name, _)| &**name == "foo").unwrap().1, "new".into());
+    terms.version = Version::V1_0;
+    terms = terms.updated(parse(&["b=U"]).unwrap(), None).unwrap();
+    assert!(!terms.queue, "in 1.0 the binding says it all");
 }
 
 #[test]
@@ -237,6 +235,22 @@ fn locations_are_ten_letters_or_digits() {
     }
 }
 
+fn terms() -> Terms {
+    Terms {
+        version: Version::V1_2,
+        version_is_short: true,
+        lifetime: Lifetime::Seconds(300),
+        lifetime_asked: 300,
+        binding: Some("UQ".into()),
+        queue: true,
+        sms: Some("+331".into()),
+        extras: vec![("foo".into(), "bar".into())].into(),
+        objects: list(r#"</lw>;rt="oma.lwm2m";ct="110 112",</lw/3>;ver=1.2,</lw/3303/65534>"#)
+            .unwrap()
+            .into(),
+    }
+}
+
 fn full() -> Memo {
     let asker = |channel, form| {
         SavedAsker::Asker(Asker {
@@ -249,20 +263,7 @@ fn full() -> Memo {
     };
     let path = |text| ObjectPath::parse(text).unwrap();
     Memo {
-        registration: Registration {
-            endpoint: Arc::from("m1"),
-            version: Version::V1_2,
-            version_is_short: true,
-            lifetime: Lifetime::Seconds(300),
-            lifetime_asked: 300,
-            binding: Some("UQ".into()),
-            queue: true,
-            sms: Some("+331".into()),
-            extras: vec![("foo".into(), "bar".into())].into(),
-            objects: list(r#"</lw>;rt="oma.lwm2m";ct="110 112",</lw/3>;ver=1.2,</lw/3303/65534>"#)
-                .unwrap()
-                .into(),
-        },
+        registration: Registration { endpoint: Arc::from("m1"), terms: Arc::new(terms()) },
         location: Location::from_random(77),
         address: Address {
             remote: SocketAddr::from(([0xfe80, 0, 0, 0, 0, 0, 0, 1], 56830)),

@@ -45,7 +45,7 @@ impl Lwm2mServer {
                 username: None,
                 password: None,
                 proven: device.identity.clone(),
-                remote: Some(device.address.remote),
+                remote: Some(device.address().remote),
             },
             keep_alive: 0,
         };

@@ -1,11 +1,11 @@
 //! What is published without a command: EMQX's register and update, life-cycle and command events, the retained
 //! status, values of Send, and values as topics of their own.
+use super::topics::{Leaf, Topics};
 use super::{Lwm2mServer, UpdateEvents};
 use crate::coap::Code;
 use crate::command::{Answer, Asker, Content, Item};
 use crate::device::{Device, EndReason};
 use crate::json_text::JsonText;
-use crate::path::ObjectPath;
 use crate::registration::Lifetime;
 use crate::value::Value;
 use broker_core::frontend::Actions;
@@ -15,14 +15,14 @@ use serde_json::{Value as Json, json, value::RawValue};
 
 /// EMQX's `data` of register and update: `lt` as asked for, `lwm2m` and `b` as sent, unknown parameters as further
 /// members. Those have names that none of ours has: reading the query has seen to that.
-fn emqx_data(device: &Device) -> String {
+fn emqx_data(device: &Device, json: JsonText) -> JsonText {
     let registration = &device.registration;
     let mut data =
-        JsonText::object().text("ep", &registration.endpoint).bare("lt", registration.lifetime_asked);
+        json.open("data").text("ep", &registration.endpoint).number("lt", registration.lifetime_asked);
     data = if registration.version_is_short {
         data.text("lwm2m", &registration.version.major.to_string())
     } else {
-        data.text("lwm2m", &registration.version.to_string())
+        data.version("lwm2m", registration.version)
     };
     if let Some(binding) = &registration.binding {
         data = data.text("b", binding);
@@ -31,24 +31,22 @@ fn emqx_data(device: &Device) -> String {
         data = data.text("sms", sms);
     }
     for (name, value) in &registration.extras {
-        data = data.text(name, value);
+        data = data.foreign(name, value);
     }
     let root = &registration.objects.root;
     data.text("alternatePath", if root.is_empty() { "/" } else { root })
-        .list("objectList", objects(device))
-        .end()
-}
-
-fn objects(device: &Device) -> impl Iterator<Item = ObjectPath> {
-    device.registration.objects.links.iter().map(|link| link.path)
+        .json("objectList", registration.objects.json())
+        .close()
 }
 
 impl Lwm2mServer {
     pub(super) fn announce_registered(&mut self, now: Now, slot: u32, out: &mut Actions) {
         self.publish_emqx(slot, "register", out);
         self.registration_event(now, slot, "registered", out);
-        let status = JsonText::object().text("status", "online").bare("time", now.unix_ms).end();
+        let memory = std::mem::take(&mut self.text);
+        let status = JsonText::object_in(memory).text("status", "online").number("time", now.unix_ms).end();
         self.publish_status(slot, &status, out);
+        self.text = status;
         if let Some(device) = self.devices.get_mut(slot) {
             device.announced = true;
         }
@@ -81,13 +79,13 @@ impl Lwm2mServer {
         let event = JsonText::object()
             .text("event", event)
             .text("ep", ep)
-            .bare("time", now.unix_ms)
+            .number("time", now.unix_ms)
             .text("reason", reason.word())
             .end();
         self.publish_event(slot, &event, out);
         let status = JsonText::object()
             .text("status", "offline")
-            .bare("time", now.unix_ms)
+            .number("time", now.unix_ms)
             .text("reason", reason.word())
             .end();
         self.publish_status(slot, &status, out);
@@ -96,18 +94,19 @@ impl Lwm2mServer {
     /// A log line.
     pub(super) fn note_device(&self, slot: u32, text: &str, out: &mut Actions) {
         let Some(device) = self.devices.get(slot) else { return };
-        let (name, remote) = (device.registration.endpoint.clone(), device.address.remote);
+        let (name, remote) = (device.registration.endpoint.clone(), device.address().remote);
         out.notices.push(Notice::Device { name, remote, text: text.into() });
     }
 
     /// EMQX's message, on its topic.
     fn publish_emqx(&mut self, slot: u32, kind: &str, out: &mut Actions) {
+        let memory = std::mem::take(&mut self.text);
         let Some(device) = self.devices.get(slot) else { return };
-        let topics = &self.config.topics;
-        let leaf = if kind == "register" { &topics.register } else { &topics.update };
-        let (Some(topic), qos) = (self.topic(slot, leaf), leaf.qos) else { return };
-        let payload = JsonText::object().text("msgType", kind).json("data", &emqx_data(device)).end();
-        self.publish(&topic, payload.as_bytes(), qos, false, out);
+        let leaf: fn(&Topics) -> &Leaf =
+            if kind == "register" { |topics| &topics.register } else { |topics| &topics.update };
+        let text = emqx_data(device, JsonText::object_in(memory).text("msgType", kind)).end();
+        self.publish_at(slot, leaf, &text, false, out);
+        self.text = text;
     }
 
     fn registration_event(&mut self, now: Now, slot: u32, event: &str, out: &mut Actions) {
@@ -117,22 +116,23 @@ impl Lwm2mServer {
             Lifetime::Seconds(seconds) => u64::from(seconds),
             Lifetime::Infinite => 0,
         };
-        let mut object = JsonText::object()
+        let mut object = JsonText::object_in(std::mem::take(&mut self.text))
             .text("event", event)
             .text("ep", &registration.endpoint)
-            .bare("time", now.unix_ms)
-            .bare("lt", granted);
+            .number("time", now.unix_ms)
+            .number("lt", granted);
         if registration.lifetime_asked != granted {
-            object = object.bare("ltAsked", registration.lifetime_asked);
+            object = object.number("ltAsked", registration.lifetime_asked);
         }
         let event = object
-            .text("lwm2m", &registration.version.to_string())
+            .version("lwm2m", registration.version)
             .text("b", registration.binding())
-            .bare("queue", registration.queue)
-            .text("address", &device.address.remote.to_string())
-            .list("objects", objects(device))
+            .flag("queue", registration.queue)
+            .address("address", device.address().remote)
+            .json("objects", registration.objects.json())
             .end();
         self.publish_event(slot, &event, out);
+        self.text = event;
     }
 
     /// "awake" or "asleep".
@@ -142,8 +142,8 @@ impl Lwm2mServer {
         let event = JsonText::object()
             .text("event", event)
             .text("ep", ep)
-            .bare("time", now.unix_ms)
-            .bare("waiting", device.waiting)
+            .number("time", now.unix_ms)
+            .number("waiting", device.waiting.into())
             .end();
         self.publish_event(slot, &event, out);
     }
@@ -163,24 +163,38 @@ impl Lwm2mServer {
         let event = JsonText::object()
             .text("event", "command")
             .text("ep", &device.registration.endpoint)
-            .bare("time", now.unix_ms)
+            .number("time", now.unix_ms)
             .json("id", id)
             .text("state", state)
-            .bare("waiting", device.waiting)
+            .number("waiting", device.waiting.into())
             .end();
         self.publish_event(slot, &event, out);
     }
 
     pub(super) fn publish_event(&mut self, slot: u32, event: &str, out: &mut Actions) {
-        let leaf = &self.config.topics.event;
-        let (Some(topic), qos) = (self.topic(slot, leaf), leaf.qos) else { return };
-        self.publish(&topic, event.as_bytes(), qos, false, out);
+        self.publish_at(slot, |topics| &topics.event, event, false, out);
     }
 
     pub(super) fn publish_status(&mut self, slot: u32, status: &str, out: &mut Actions) {
-        let leaf = &self.config.topics.status;
-        let (Some(topic), qos) = (self.topic(slot, leaf), leaf.qos) else { return };
-        self.publish(&topic, status.as_bytes(), qos, true, out);
+        self.publish_at(slot, |topics| &topics.status, status, true, out);
+    }
+
+    /// Publishes something about a device on one of its topics, unless that is turned off.
+    fn publish_at(
+        &mut self,
+        slot: u32,
+        leaf: fn(&Topics) -> &Leaf,
+        payload: &str,
+        retain: bool,
+        out: &mut Actions,
+    ) {
+        let mut topic = std::mem::take(&mut self.topic);
+        let (Some(place), leaf) = (self.place(slot), leaf(&self.config.topics)) else { return };
+        if !leaf.name.is_empty() {
+            self.config.topics.write(place, &leaf.name, &mut topic);
+            self.publish(&topic, payload.as_bytes(), leaf.qos, retain, out);
+        }
+        self.topic = topic;
     }
 
     /// Values that a device has sent by itself, in form B.

@@ -18,7 +18,7 @@ impl Lwm2mServer {
         let memo = MemoParts {
             registration: &device.registration,
             location: device.location,
-            address: &device.address,
+            address: device.address(),
             validated: device.validated,
             learned: device.learned.0,
             observations: device.observations.iter().map(|observation| &observation.saved),
@@ -37,7 +37,7 @@ impl Lwm2mServer {
         device.phase = Phase::Storing(Store { tag, request, cause });
         let Some(device) = self.devices.get(slot) else { return };
         let update = self.memo(slot, device);
-        self.request(slot, ToBroker::Memo { update, tag }, out);
+        self.request(slot, ToBroker::Memo { update, tag: u64::from(tag) }, out);
     }
 
     /// Puts the device into its memo; nobody waits for that.
@@ -83,7 +83,7 @@ impl Lwm2mServer {
     pub(super) fn on_stored(&mut self, now: Now, slot: u32, tag: u64, accepted: bool, out: &mut Actions) {
         let Some(device) = self.devices.get_mut(slot) else { return };
         let Phase::Storing(store) = device.phase else { return };
-        if store.tag != tag {
+        if u64::from(store.tag) != tag {
             return;
         }
         if !accepted {
@@ -121,7 +121,7 @@ impl Lwm2mServer {
         }
         let Memo { mut registration, location, address, validated, learned, observations, firmware, host } =
             memo;
-        registration.objects = self.lists.share(Arc::unwrap_or_clone(registration.objects));
+        registration.terms = self.kinds.share_restored(Arc::unwrap_or_clone(registration.terms));
         let root = registration.objects.root.clone();
         for saved in &observations {
             let request = restored_request(&root, saved);
@@ -135,7 +135,7 @@ impl Lwm2mServer {
             expires: self.expiry(now, registration.lifetime),
             registration,
             location,
-            address,
+            address: address.into(),
             identity: None,
             phase: Phase::Restoring,
             validated,
@@ -164,10 +164,10 @@ impl Lwm2mServer {
     /// The device is found at another address from now on.
     pub(super) fn move_device(&mut self, now: Now, slot: u32, address: Address) {
         let Some(device) = self.devices.get_mut(slot) else { return };
-        if device.address == address {
+        if device.address() == address {
             return;
         }
-        let before = device.address;
+        let before = device.address();
         device.validated = false;
         let tokens: Vec<_> = device.observations.iter().map(|observation| observation.saved.token).collect();
         for token in tokens {

@@ -45,7 +45,7 @@ use crate::coap::{
 use crate::device::Device;
 use crate::devices::Devices;
 use crate::limits::{ContentLimits, EVENT_ROUNDS_MAX};
-use crate::registration::SharedLists;
+use crate::registration::Kinds;
 use broker_core::frontend::{Actions, Address, Frontend, Peer};
 use broker_core::link::FrontendId;
 use broker_core::wheel::{Due, TICK_BITS_DEFAULT, Wheel};
@@ -73,9 +73,11 @@ pub struct Lwm2mServer {
     limits: ContentLimits,
     coap: Endpoint<Address>,
     coap_out: coap::Output<Address>,
+    /// Memory for what CoAP has to say, empty between calls.
+    events: Vec<Event<Address>>,
     devices: Devices,
     hosts: places::Hosts,
-    lists: SharedLists,
+    kinds: Kinds,
     jobs: Jobs,
     images: firmware::Store,
     service: Service,
@@ -83,7 +85,10 @@ pub struct Lwm2mServer {
     /// Timers that came due, empty between calls.
     due: Vec<Due<u32>>,
     registers: Budget,
-    store_tag: u64,
+    store_tag: u32,
+    /// Memory for the topics and texts that every registration publishes.
+    topic: String,
+    text: String,
     /// Identity that the transport of the datagram at hand has proven.
     identity: Option<Arc<str>>,
     counters: Counters,
@@ -104,10 +109,11 @@ impl Lwm2mServer {
         Lwm2mServer {
             devices: Devices::new(coap.table_key()),
             hosts: places::Hosts::new(),
-            lists: SharedLists::new(coap.table_key()),
+            kinds: Kinds::new(coap.table_key()),
             registers: Budget::new(coap.table_key(), per_second, per_prefix),
             coap,
             coap_out: coap::Output::default(),
+            events: Vec::new(),
             config,
             worker,
             catalog,
@@ -118,6 +124,8 @@ impl Lwm2mServer {
             wheel: Wheel::new(0, TICK_BITS_DEFAULT),
             due: Vec::new(),
             store_tag: 0,
+            topic: String::new(),
+            text: String::new(),
             identity: None,
             counters: Counters::default(),
             tracer: trace::Tracer::default(),
@@ -212,14 +220,17 @@ impl Lwm2mServer {
 
     /// Handles what CoAP has to say until it is quiet, then hands its datagrams out.
     fn pump(&mut self, now: Now, out: &mut Actions) {
+        let mut events = std::mem::take(&mut self.events);
         for _ in 0..EVENT_ROUNDS_MAX {
             if self.coap_out.events.is_empty() {
                 break;
             }
-            for event in std::mem::take(&mut self.coap_out.events) {
+            std::mem::swap(&mut events, &mut self.coap_out.events);
+            for event in events.drain(..) {
                 self.on_coap_event(now, event, out);
             }
         }
+        self.events = events;
         for (to, datagram) in self.coap_out.outgoing() {
             if self.tracer.is_on() {
                 self.tracer.note_sent(to, datagram);
@@ -258,14 +269,19 @@ impl Lwm2mServer {
 
     /// A request of a device: the registration interface and Send; there is nothing else here.
     fn on_request(&mut self, now: Now, request: IncomingRequest<Address>, out: &mut Actions) {
-        let path: Vec<&[u8]> = request.options.path().take(4).collect();
+        let mut segments = [&b""[..]; 4];
+        let mut count = 0;
+        for (place, segment) in segments.iter_mut().zip(request.options.path()) {
+            (*place, count) = (segment, count + 1);
+        }
+        let path = segments.get(..count).unwrap_or_default();
         // RFC 7252 §5.10.8: nothing here has an ETag, and what is there exists.
         let unmet = request.options.has(CoapOption::IfNoneMatch)
             || request.options.all(CoapOption::IfMatch).any(|etag| !etag.is_empty());
-        if unmet && matches!(path.as_slice(), [b"rd" | b"dp", ..]) {
+        if unmet && matches!(path, [b"rd" | b"dp", ..]) {
             return self.respond(now, request.id, Response::new(Code::PRECONDITION_FAILED));
         }
-        match (request.method, path.as_slice()) {
+        match (request.method, path) {
             (Code::POST, [b"rd"]) => self.on_register(now, request, out),
             (Code::POST, [b"rd", location]) => {
                 let location = location.to_vec();

@@ -9,7 +9,7 @@ use crate::device::{Cause, Device, EndReason, Phase};
 use crate::few::Few;
 use crate::limits::{SERVICE_BUSY_RETRY_S, excerpt};
 use crate::registration::{
-    Lifetime, Location, ObjectList, Parameters, Refusal, Registration, check_endpoint_name, default_lifetime,
+    Lifetime, Location, Parameters, Refusal, Registration, Terms, check_endpoint_name, default_lifetime,
 };
 use crate::server::formats::Learned;
 use broker_core::frontend::{Actions, Address};
@@ -114,7 +114,7 @@ impl Lwm2mServer {
         if self.config.identity_is_endpoint && identity.is_some_and(|identity| identity != endpoint) {
             return Err(Denial::Forbidden); // hostile L16
         }
-        let objects = ObjectList::parse(&request.payload, &self.limits)?;
+        let objects = self.kinds.read_list(&request.payload, &self.limits)?;
         let known = self.devices.by_name(&endpoint).is_some();
         let full = !known && self.devices.len() >= self.config.devices_max;
         if full || !self.is_serving() || !self.may_register(now, &request.peer) {
@@ -124,8 +124,7 @@ impl Lwm2mServer {
             parameters.lifetime.unwrap_or_else(|| default_lifetime(self.config.lifetimes));
         let version = parameters.version.unwrap_or(Version::V1_0);
         let queue = parameters.wants_queue_mode();
-        Ok(Registration {
-            endpoint,
+        let terms = Terms {
             version,
             version_is_short: parameters.version_is_short,
             lifetime,
@@ -134,8 +133,9 @@ impl Lwm2mServer {
             queue,
             sms: parameters.sms,
             extras: parameters.extras.into(),
-            objects: self.lists.share(objects),
-        })
+            objects,
+        };
+        Ok(Registration { endpoint, terms: self.kinds.share(terms) })
     }
 
     fn may_register(&mut self, now: Now, peer: &Address) -> bool {
@@ -199,7 +199,7 @@ impl Lwm2mServer {
             expires: self.expiry(now, registration.lifetime),
             registration,
             location,
-            address: request.peer,
+            address: request.peer.into(),
             identity: self.identity.clone(),
             phase: Phase::Attaching(request.id),
             validated: request.validated,
@@ -238,7 +238,7 @@ impl Lwm2mServer {
                 username: None,
                 password: None,
                 proven: device.identity.clone(),
-                remote: Some(device.address.remote),
+                remote: Some(device.address().remote),
             },
             keep_alive: 0,
         };

@@ -1,11 +1,12 @@
 //! Update: POST `/rd/<location>` (1.1.1 Core §6.2.2, Transport §6.4.3).
 use super::on_register::{note_refused, refusal_response};
-use super::{Config, Lwm2mServer, NewAddress};
+use super::{Lwm2mServer, NewAddress};
 use crate::coap::{Code, IncomingRequest, RequestId, Response};
 use crate::device::{Cause, Phase};
 use crate::registration::{Location, ObjectList, Parameters, Refusal};
 use broker_core::Now;
 use broker_core::frontend::{Actions, Address};
+use std::sync::Arc;
 
 impl Lwm2mServer {
     /// The device that this location belongs to, if this peer may speak for it.
@@ -25,7 +26,7 @@ impl Lwm2mServer {
     ) {
         let slot = self.located(location).filter(|slot| {
             let Some(device) = self.devices.get(*slot) else { return false };
-            let moved = device.address != request.peer;
+            let moved = device.address() != request.peer;
             let refused = moved && self.identity.is_none() && self.config.new_address == NewAddress::Refuse;
             matches!(device.phase, Phase::Registered | Phase::Storing(_)) && !refused
         });
@@ -35,7 +36,7 @@ impl Lwm2mServer {
             note_refused(&request, "update of an unknown registration", &response, out);
             return self.respond(now, request.id, response);
         };
-        let (parameters, objects) = match read_update(&request, &self.config, &self.limits) {
+        let (parameters, objects) = match self.read_update(&request) {
             Ok(read) => read,
             Err(refusal) => {
                 self.counters.updates_refused += 1;
@@ -45,7 +46,7 @@ impl Lwm2mServer {
             }
         };
         let with_links = objects.is_some();
-        let moved = self.devices.get(slot).is_some_and(|device| device.address != request.peer);
+        let moved = self.devices.get(slot).is_some_and(|device| device.address() != request.peer);
         if moved {
             self.counters.moved += 1;
             self.restart_jobs(now, slot, out);
@@ -54,10 +55,13 @@ impl Lwm2mServer {
         }
         let Some(device) = self.devices.get_mut(slot) else { return };
         device.validated |= request.validated;
-        let objects = objects.map(|objects| self.lists.share(objects));
-        let changed = device.registration.update(parameters, objects);
-        let lifetime = device.registration.lifetime;
+        let terms = device.registration.updated(parameters, objects).map(|terms| self.kinds.share(terms));
+        let changed = terms.is_some();
+        if let Some(terms) = terms {
+            device.registration.terms = terms;
+        }
         let changed_registration = changed.then(|| device.registration.clone());
+        let lifetime = device.registration.lifetime;
         let expires = self.expiry(now, lifetime);
         if let Some(device) = self.devices.get_mut(slot) {
             device.expires = expires;
@@ -96,16 +100,15 @@ impl Lwm2mServer {
         self.plan_observations(slot);
         self.issue_observation(now, slot, out);
     }
-}
 
-fn read_update(
-    request: &IncomingRequest<Address>,
-    config: &Config,
-    limits: &crate::limits::ContentLimits,
-) -> Result<(Parameters, Option<ObjectList>), Refusal> {
-    let parameters = Parameters::parse(request.options.query(), config.lifetimes)?;
-    // wakaama sends links without a Content-Format.
-    let objects =
-        if request.payload.is_empty() { None } else { Some(ObjectList::parse(&request.payload, limits)?) };
-    Ok((parameters, objects))
+    fn read_update(
+        &mut self,
+        request: &IncomingRequest<Address>,
+    ) -> Result<(Parameters, Option<Arc<ObjectList>>), Refusal> {
+        let parameters = Parameters::parse(request.options.query(), self.config.lifetimes)?;
+        // wakaama sends links without a Content-Format.
+        let given = !request.payload.is_empty();
+        let objects = if given { Some(self.kinds.read_list(&request.payload, &self.limits)?) } else { None };
+        Ok((parameters, objects))
+    }
 }

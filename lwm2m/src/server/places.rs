@@ -25,7 +25,7 @@ impl Lwm2mServer {
             // Nothing more comes where it was; the retained word there must not say "online" for ever.
             let status = JsonText::object()
                 .text("status", "offline")
-                .bare("time", now.unix_ms)
+                .number("time", now.unix_ms)
                 .text("reason", "moved")
                 .end();
             self.publish_status(slot, &status, out);

@@ -198,7 +198,9 @@ impl Lwm2mServer {
         match self.compose(now, id) {
             Ok(request) => {
                 let Some(job) = self.jobs.get(id) else { return };
-                let Some(address) = self.devices.get(job.device).map(|device| device.address) else { return };
+                let Some(address) = self.devices.get(job.device).map(|device| device.address()) else {
+                    return;
+                };
                 let tag = self.jobs.tag(id);
                 match self.coap.request(now.instant, address, request, tag, &mut self.coap_out) {
                     Ok(exchange) => {

@@ -4,6 +4,7 @@
 //! A location, a token and an endpoint's name tell the device by themselves. Only Send has none of them.
 use super::Lwm2mServer;
 use crate::coap::{Event, IncomingRequest};
+use crate::device::Device;
 use crate::limits::{ADDRESS_REUSE_MS, ADDRESS_SHARERS_MAX};
 use crate::path::ObjectPath;
 use crate::registration::{Lifetime, Location};
@@ -67,7 +68,7 @@ impl Lwm2mServer {
             Speaker::At(address) => self.devices.only_at(&address)?,
             Speaker::Nobody => return None,
         };
-        let is_there = self.devices.get(slot).is_some_and(|device| Some(device.address) == from);
+        let is_there = self.devices.get(slot).is_some_and(|device| Some(device.address()) == from);
         if is_there {
             self.devices.appear(slot, ADDRESS_SHARERS_MAX);
         }
@@ -80,7 +81,7 @@ impl Lwm2mServer {
     /// gives an address to another device only when its owner was silent for long (RFC 4787 REQ-5), so who registered
     /// or updated there a moment ago shares it, and who did longer ago has lost it, until it is heard from there again.
     pub(super) fn arrive(&mut self, now: Now, slot: u32) {
-        let Some(address) = self.devices.get(slot).map(|device| device.address) else { return };
+        let Some(address) = self.devices.get(slot).map(Device::address) else { return };
         let silent: Vec<u32> = self
             .devices
             .at(&address)

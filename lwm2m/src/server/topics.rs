@@ -180,12 +180,22 @@ impl Topics {
 
     /// The topic of an endpoint.
     pub fn of(&self, place: Place<'_>, leaf: &str) -> String {
-        let topic = [&self.prefix, place.endpoint, &self.suffix].concat();
-        if !self.has_host() {
-            return topic + leaf;
-        }
-        let host = |part: &str| part.replace(HOST, place.host);
-        [&*host(&self.prefix), place.endpoint, &host(&self.suffix), leaf].concat()
+        let mut topic = String::new();
+        self.write(place, leaf, &mut topic);
+        topic
+    }
+
+    /// The topic of an endpoint, in the place of a former text.
+    pub(crate) fn write(&self, place: Place<'_>, leaf: &str, topic: &mut String) {
+        topic.clear();
+        let push = |part: &str, topic: &mut String| match part.contains(HOST) {
+            true => topic.push_str(&part.replace(HOST, place.host)),
+            false => topic.push_str(part),
+        };
+        push(&self.prefix, topic);
+        topic.push_str(place.endpoint);
+        push(&self.suffix, topic);
+        topic.push_str(leaf);
     }
 
     /// Whom a command topic names, and its kind.

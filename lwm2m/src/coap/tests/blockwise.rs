@@ -63,9 +63,10 @@ fn a_read_of_200_kib_comes_by_block2_with_the_limit_raised_and_fails_at_the_defa
         (sim.loss, sim.doubled, sim.delay) = (10, 5, (20, 400));
         let big = body(200 << 10);
         let answer = big.clone();
-        let device = sim.node(Config::default(), move |_| {
-            (0, Response { trusted: true, ..Response::new(Code::CONTENT).with_payload(answer.clone()) })
-        });
+        // A device guards nobody: it answers repeated requests again, too.
+        let config = Config { amplification_guard: false, ..Config::default() };
+        let device =
+            sim.node(config, move |_| (0, Response::new(Code::CONTENT).with_payload(answer.clone())));
         let client = sim.client();
         sim.ask(client, device, get_up_to("/3/0", 256 << 10), 1);
         sim.run_until(40_000_000);

@@ -72,7 +72,7 @@ impl Lwm2mServer {
         }
         // Delivery: 0 pull only, 1 push only, 2 both; absent is push.
         let pull_only = number(items, 9) == Some(0);
-        let uri = fetch_uri(&self.config, &device.address, saved.token);
+        let uri = fetch_uri(&self.config, &device.address(), saved.token);
         let image = self.image_of(slot)?;
         if !pull_only {
             return Ok(write_package(image));
@@ -112,7 +112,7 @@ impl Lwm2mServer {
     ) {
         let slot = self.images.fetcher(token).filter(|slot| {
             let device = self.devices.get(*slot);
-            device.is_some_and(|device| device.address.remote.ip() == request.peer.remote.ip())
+            device.is_some_and(|device| device.address().remote.ip() == request.peer.remote.ip())
         });
         let image = slot.and_then(|slot| match &self.devices.get(slot)?.firmware.as_ref()?.saved.source {
             FirmwareSource::File(name) => self.images.get(name),
