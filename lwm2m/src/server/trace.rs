@@ -136,7 +136,7 @@ impl Lwm2mServer {
         let Lwm2mServer { tracer, devices, .. } = self;
         for (name, place) in &mut tracer.endpoints {
             let device = devices.by_name(name).and_then(|slot| devices.get(slot));
-            *place = device.map(|device| device.address).or(*place);
+            *place = device.map(|device| device.address()).or(*place);
         }
     }
 
