@@ -158,6 +158,16 @@ pub(crate) fn default_lifetime(rule: LifetimeRule) -> (Lifetime, u64) {
 
 fn version(text: &str) -> Result<Version, Refusal> {
     let malformed = Refusal::BadRequest("lwm2m: a version like 1.1");
+    // Interpretation: the parameter is x.y (1.1.1 Core §6.2.1), but devices also say which edition of the text they
+    // follow: coap-node "1.0.0", after the titles of the specifications (1.0.2, 1.1.1). That says nothing more.
+    let (text, edition) = match text.match_indices('.').nth(1) {
+        Some((at, _)) => text.split_at(at),
+        None => (text, ""),
+    };
+    let digits = edition.strip_prefix('.').map_or("0", |digits| digits);
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(malformed);
+    }
     let version = Version::parse(text).ok_or(malformed)?;
     match version {
         Version::V1_0 | Version::V1_1 | Version::V1_2 => Ok(version),

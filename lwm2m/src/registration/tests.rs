@@ -95,7 +95,12 @@ fn versions_we_speak_are_taken_others_are_refused_by_their_shape() {
         ("lwm2m=2", Err(bad)),
         ("lwm2m=", Err(bad)),
         ("lwm2m=1.x", Err(bad)),
-        ("lwm2m=1.1.1", Err(bad)),
+        ("lwm2m=1.0.0", Ok(Some(Version::V1_0))), // coap-node
+        ("lwm2m=1.1.1", Ok(Some(Version::V1_1))),
+        ("lwm2m=8.3.0", Err(Refusal::UnsupportedVersion)),
+        ("lwm2m=1.1.", Err(bad)),
+        ("lwm2m=1.1.x", Err(bad)),
+        ("lwm2m=1.1.1.1", Err(bad)),
     ] {
         assert_eq!(parse(&[text]).map(|parameters| parameters.version), version, "{text}");
     }

@@ -267,7 +267,7 @@ fn who_is_refused_and_who_comes_and_goes_is_in_the_log() {
     let mut world = World::new();
     let mut device = Device::new(56830);
     device.ask(&mut world, RequestType::Post, "/rd", &["ep=m\u{1}1", "lwm2m=1.0"], b"</3/0>");
-    device.ask(&mut world, RequestType::Post, "/rd", &["ep=m1", "lwm2m=1.0.0"], b"</3/0>");
+    device.ask(&mut world, RequestType::Post, "/rd", &["ep=m1", "lwm2m=1.x"], b"</3/0>");
     device.ask(&mut world, RequestType::Post, "/rd/0000000000", &[], b"");
     let lines = std::mem::take(&mut world.notices);
     assert!(lines[0].starts_with("m\u{fffd}1 registration refused with 4.00: ep"), "{lines:?}");
