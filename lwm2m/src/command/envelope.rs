@@ -115,17 +115,16 @@ impl Asker {
                     push("msgType", "null");
                 }
                 let data = fields.json("data");
-                let composite = matches!(
-                    fields.json("msgType").as_str(),
+                let path = match fields.json("msgType").as_str() {
                     Some(
                         "read-composite"
-                            | "write-composite"
-                            | "observe-composite"
-                            | "cancel-observe-composite"
-                    )
-                );
-                let named = data.get("path").or_else(|| data.get("basePath")).and_then(Json::as_str);
-                let path = if composite { Some("/") } else { named };
+                        | "write-composite"
+                        | "observe-composite"
+                        | "cancel-observe-composite",
+                    ) => Some("/"),
+                    Some("firmware") => Some("/5/0"),
+                    _ => data.get("path").or_else(|| data.get("basePath")).and_then(Json::as_str),
+                };
                 let request_path = path.map(|path| path.split('?').next().unwrap_or_default().into());
                 Asker { channel, form, echo, request_path, data: fields.raw("data").map(Box::from) }
             }

@@ -132,6 +132,9 @@ fn some(entries: Vec<Entry>) -> Result<Vec<Entry>, String> {
 
 /// The elements of `Value.e`, with absolute paths.
 fn elements_below(base: ObjectPath, value: &Json, type_of: TypeOf<'_>) -> Result<Vec<Entry>, String> {
+    if !value.is_object() && !value.is_null() {
+        return Err("Value is not an object with bn and e".into());
+    }
     let elements = match value.get("e") {
         Some(Json::Array(elements)) => elements.as_slice(),
         None => &[],

@@ -508,6 +508,15 @@ fn what_cannot_be_read_is_answered_in_its_form() {
 }
 
 #[test]
+fn a_value_of_form_a_that_is_no_object_is_told_so() {
+    for value in [r#""+01:00""#, "7", "[]"] {
+        let payload = format!(r#"{{"CmdID":20,"Command":"Write","BaseName":"/3/0/14","Value":{value}}}"#);
+        let told = r#"{"CmdID":20,"Command":"Write","Error":"Bad Request","Reason":"Value is not an object with bn and e"}"#;
+        assert_eq!(refusal(Channel::Command, &payload), told, "{value}");
+    }
+}
+
+#[test]
 fn reasons_name_the_member_and_the_fault() {
     let b = |name: &str, data: &str| format!(r#"{{"reqID":1,"msgType":"{name}","data":{data}}}"#);
     for (payload, reason) in [

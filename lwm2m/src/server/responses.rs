@@ -154,9 +154,14 @@ impl Lwm2mServer {
                 let empty = response.payload.is_empty();
                 Outcome::new(if empty { Code::METHOD_NOT_ALLOWED } else { Code::CHANGED })
             }
-            Operation::Create { .. } => {
+            Operation::Create { object, instance, entries } => {
                 let root = self.devices.get(slot).map(|device| device.registration.objects.root.clone());
-                Outcome { location: location(&response.options, root.as_deref()), ..Outcome::new(code) }
+                let told = location(&response.options, root.as_deref());
+                // A device need not tell an id that it was given; the asker hears of it all the same.
+                let alone = entries.iter().all(|entry| entry.path.instance_id() == *instance);
+                let given = instance.filter(|_| code == Code::CREATED && alone);
+                let known = given.and_then(|id| object.child(id).ok()).map(|path| path.to_string());
+                Outcome { location: told.or(known), ..Outcome::new(code) }
             }
             Operation::Write { .. }
             | Operation::WriteComposite { .. }

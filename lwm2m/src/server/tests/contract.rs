@@ -278,7 +278,7 @@ fn the_operations_that_emqx_lacks_in_form_b() {
             r#"{"reqID":29,"msgType":"firmware","data":{"file":"../x"}}"#,
             "",
             changed(),
-            r#"{"reqID":29,"msgType":"firmware","data":{"reqPath":null,"code":"4.00","codeMsg":"bad_request","reason":"file \"../x\" is not a plain file name in lwm2m.firmware_dir"}}"#,
+            r#"{"reqID":29,"msgType":"firmware","data":{"reqPath":"/5/0","code":"4.00","codeMsg":"bad_request","reason":"file \"../x\" is not a plain file name in lwm2m.firmware_dir"}}"#,
         ),
     ]);
 }
@@ -297,7 +297,8 @@ fn an_instance_is_created_with_and_without_an_id() {
             r#"{"reqID":23,"msgType":"create","data":{"basePath":"/3303","content":[{"path":"4/5700","value":1.5}]}}"#,
             r#"POST /3303 cf 110 [5b7b22626e223a222f333330332f222c226e223a22342f35373030222c2276223a312e357d5d]"#,
             Reply::code(2, 1),
-            r#"{"reqID":23,"msgType":"create","data":{"reqPath":"/3303","code":"2.01","codeMsg":"created"}}"#,
+            // The device need not say what it was told.
+            r#"{"reqID":23,"msgType":"create","data":{"reqPath":"/3303","code":"2.01","codeMsg":"created","location":"/3303/4"}}"#,
         ),
     ] {
         let (mut world, mut device) = house();
@@ -331,6 +332,13 @@ fn the_operations_that_emqx_lacks_in_form_a() {
             r#"POST /3303 cf 110 [{"bn":"/3303/","n":"1/5700","v":1.5}]"#,
             Reply { location: vec!["3303", "1"], ..Reply::code(2, 1) },
             r#"{"CmdID":22,"Command":"Create","Result":"Created","Location":"/3303/1"}"#,
+        ),
+        row(
+            A,
+            r#"{"CmdID":22,"Command":"Create","Value":{"bn":"/3303","e":[{"n":"9/5700","v":1.5}]}}"#,
+            r#"POST /3303 cf 110 [{"bn":"/3303/","n":"9/5700","v":1.5}]"#,
+            Reply::code(2, 1),
+            r#"{"CmdID":22,"Command":"Create","Result":"Created","Location":"/3303/9"}"#,
         ),
         row(
             A,
