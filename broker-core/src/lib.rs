@@ -25,6 +25,7 @@ pub mod routes;
 pub mod sys;
 pub mod time;
 pub mod topic;
+pub mod trace;
 pub mod wheel;
 
 pub use acl::Acl;

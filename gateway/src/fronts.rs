@@ -84,11 +84,19 @@ impl Front {
         }
     }
 
-    /// Follows a client or endpoint from now on, or no longer. False when too many are followed already.
-    pub(crate) fn trace(&mut self, name: &str, on: bool) -> bool {
+    /// Follows a client or endpoint from now on. False when too many are followed already.
+    pub(crate) fn follow(&mut self, name: &str) -> bool {
         match self {
-            Front::Sn(gateway) => gateway.trace(name, on),
-            Front::Lwm2m(server) => server.trace(name, on),
+            Front::Sn(gateway) => gateway.follow(name),
+            Front::Lwm2m(server) => server.follow(name),
+        }
+    }
+
+    /// Follows it no longer.
+    pub(crate) fn unfollow(&mut self, name: &str) {
+        match self {
+            Front::Sn(gateway) => gateway.unfollow(name),
+            Front::Lwm2m(server) => server.unfollow(name),
         }
     }
 

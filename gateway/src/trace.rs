@@ -6,10 +6,9 @@ use crate::fronts::Front;
 use crate::stats::Stats;
 use broker_core::acl::Acl;
 use broker_core::topic::TopicFilter;
+use broker_core::trace::TraceEvent;
 use broker_core::{Instant, Message, Now, QoS};
 use serde_json::json;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The topics that carry traces, before the device's name.
@@ -17,33 +16,6 @@ pub(crate) const PREFIX: &str = "$SYS/turnstone/trace/";
 /// Messages in a second, of all traces together: more than anybody reads, and a small share of what the broker does.
 /// Beyond: left out and counted; the next message says how many.
 const PER_SECOND: u32 = 1000;
-
-/// A datagram that was seen, of either protocol.
-struct Seen {
-    name: Arc<str>,
-    unix_ms: u64,
-    received: bool,
-    address: SocketAddr,
-    octets: Box<[u8]>,
-    message: String,
-    verdict: Option<&'static str>,
-}
-
-impl From<sn_proto::gateway::TraceEvent> for Seen {
-    fn from(event: sn_proto::gateway::TraceEvent) -> Seen {
-        let sn_proto::gateway::TraceEvent { client, unix_ms, received, address, octets, message, verdict } =
-            event;
-        Seen { name: client, unix_ms, received, address, octets, message, verdict }
-    }
-}
-
-impl From<lwm2m::server::TraceEvent> for Seen {
-    fn from(event: lwm2m::server::TraceEvent) -> Seen {
-        let lwm2m::server::TraceEvent { endpoint, unix_ms, received, address, bytes, message, verdict } =
-            event;
-        Seen { name: endpoint, unix_ms, received, address, octets: bytes, message, verdict }
-    }
-}
 
 /// Who is followed.
 #[derive(Debug, Default)]
@@ -74,23 +46,16 @@ impl Traces {
         if fronts.is_empty() {
             return Vec::new();
         }
-        let mut follow = |name: &str, on| {
-            let mut taken = true;
-            for front in &mut fronts {
-                taken &= front.trace(name, on);
-            }
-            taken
-        };
         let before = std::mem::take(&mut self.followed);
-        before.iter().filter(|name| !read.contains(name)).for_each(|name| {
-            follow(name, false);
-        });
+        for name in before.iter().filter(|name| !read.contains(name)) {
+            fronts.iter_mut().for_each(|front| front.unfollow(name));
+        }
         let mut told = Vec::new();
         for name in read {
-            if follow(&name, true) {
+            if fronts.iter_mut().all(|front| front.follow(&name)) {
                 self.followed.push(name);
             } else {
-                follow(&name, false);
+                fronts.iter_mut().for_each(|front| front.unfollow(&name));
                 stats.traces_refused += 1;
                 let text = "not traced: too many devices are traced at this moment";
                 told.push(message(&name, &json!({ "time": now.unix_ms, "message": text })));
@@ -101,15 +66,15 @@ impl Traces {
 
     /// The messages about what was seen since the last call.
     pub(crate) fn take(&mut self, now: Now, front: &mut Front, stats: &mut Stats) -> Vec<Message> {
-        let events: Vec<Seen> = match front {
-            Front::Sn(gateway) if gateway.has_traces() => gateway.take_traces().map(Seen::from).collect(),
-            Front::Lwm2m(server) if server.has_traces() => server.take_traces().map(Seen::from).collect(),
+        let events: Vec<TraceEvent> = match front {
+            Front::Sn(gateway) if gateway.has_traces() => gateway.take_traces().collect(),
+            Front::Lwm2m(server) if server.has_traces() => server.take_traces().collect(),
             Front::Sn(_) | Front::Lwm2m(_) => return Vec::new(),
         };
         events.iter().filter_map(|event| self.shown(now, event, stats)).collect()
     }
 
-    fn shown(&mut self, now: Now, event: &Seen, stats: &mut Stats) -> Option<Message> {
+    fn shown(&mut self, now: Now, event: &TraceEvent, stats: &mut Stats) -> Option<Message> {
         if now.instant.saturating_since(self.second) >= Duration::from_secs(1) {
             (self.second, self.in_second) = (now.instant, 0);
         }
@@ -120,10 +85,10 @@ impl Traces {
         }
         self.in_second += 1;
         stats.traces += 1;
-        let hex: String = event.octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        let hex: String = event.bytes.iter().map(|octet| format!("{octet:02x}")).collect();
         let mut fields = json!({
             "time": event.unix_ms,
-            "direction": if event.received { "in" } else { "out" },
+            "direction": if event.verdict.is_some() { "in" } else { "out" },
             "address": event.address.to_string(),
             "message": event.message,
             "hex": hex,

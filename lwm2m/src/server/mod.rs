@@ -57,7 +57,6 @@ pub use config::{AutoObserve, AwakeWindows, Config, NewAddress, UpdateEvents};
 pub use counters::Counters;
 pub use firmware::{ImageFault, Images};
 pub use topics::{BadLeaf, BadMountpoint, Leaf, Place, Topics};
-pub use trace::TraceEvent;
 
 use job::Jobs;
 use service::Service;

@@ -42,6 +42,7 @@ pub struct Topics {
     prefix: Box<str>,
     /// Behind it: "/". Or here.
     suffix: Box<str>,
+    has_host: bool,
     /// Commands of both forms.
     pub command: Box<str>,
     /// Commands of form B; also any level below.
@@ -67,6 +68,7 @@ impl Default for Topics {
         Topics {
             prefix: "lwm2m/".into(),
             suffix: "/".into(),
+            has_host: false,
             command: "command".into(),
             downlink: "dn".into(),
             response: Leaf::new("response", QoS::AtMostOnce),
@@ -169,13 +171,13 @@ impl Topics {
         if TopicName::new(&format!("{prefix}e{suffix}x")).is_err() {
             return Err(BadMountpoint);
         }
-        (self.prefix, self.suffix) = (prefix.into(), suffix.into());
+        (self.prefix, self.suffix, self.has_host) = (prefix.into(), suffix.into(), text.contains(HOST));
         Ok(self)
     }
 
     /// Whether the mount point has the device's IP address in it.
     pub fn has_host(&self) -> bool {
-        self.prefix.contains(HOST) || self.suffix.contains(HOST)
+        self.has_host
     }
 
     /// The topic of an endpoint.
@@ -188,9 +190,12 @@ impl Topics {
     /// The topic of an endpoint, in the place of a former text.
     pub(crate) fn write(&self, place: Place<'_>, leaf: &str, topic: &mut String) {
         topic.clear();
-        let push = |part: &str, topic: &mut String| match part.contains(HOST) {
-            true => topic.push_str(&part.replace(HOST, place.host)),
-            false => topic.push_str(part),
+        let push = |part: &str, topic: &mut String| {
+            if self.has_host {
+                topic.push_str(&part.replace(HOST, place.host));
+            } else {
+                topic.push_str(part);
+            }
         };
         push(&self.prefix, topic);
         topic.push_str(place.endpoint);

@@ -6,42 +6,13 @@ use super::Lwm2mServer;
 use crate::coap::{self, describe};
 use broker_core::Now;
 use broker_core::frontend::Address;
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use broker_core::trace::{self, TraceEvent};
 use std::sync::Arc;
-
-/// Endpoints followed at a time. Beyond, the newest wish is refused.
-const ENDPOINTS_MAX: usize = 16;
-/// Events kept until they are taken. Beyond, the oldest is dropped and counted.
-const EVENTS_MAX: usize = 1024;
-/// Bytes of a datagram that are kept.
-const BYTES_MAX: usize = 256;
-
-/// One datagram of a traced endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceEvent {
-    /// Whose.
-    pub endpoint: Arc<str>,
-    /// When, milliseconds since 1970.
-    pub unix_ms: u64,
-    /// From the endpoint, or to it.
-    pub received: bool,
-    /// Where the endpoint is.
-    pub address: SocketAddr,
-    /// The first bytes of the datagram.
-    pub bytes: Box<[u8]>,
-    /// Its type, code, ids, options and payload in words, with text from the wire escaped.
-    pub message: String,
-    /// What became of a received one.
-    pub verdict: Option<&'static str>,
-}
 
 /// Who is followed, and what was seen.
 #[derive(Debug, Default)]
 pub(super) struct Tracer {
-    /// With where each was last.
-    endpoints: BTreeMap<Arc<str>, Option<Address>>,
-    events: VecDeque<TraceEvent>,
+    followed: trace::Tracer<Address>,
     /// What was sent since the last look, until it is known to whom.
     sent: Vec<(Address, Box<[u8]>)>,
 }
@@ -49,7 +20,7 @@ pub(super) struct Tracer {
 impl Tracer {
     #[inline]
     pub(super) fn is_on(&self) -> bool {
-        !self.endpoints.is_empty()
+        self.followed.is_on()
     }
 
     /// Notes a datagram that goes out.
@@ -60,30 +31,26 @@ impl Tracer {
 }
 
 impl Lwm2mServer {
-    /// Follows an endpoint from now on, or no longer. False when too many are followed already.
-    pub fn trace(&mut self, endpoint: &str, on: bool) -> bool {
-        let endpoints = &mut self.tracer.endpoints;
-        if !on {
-            endpoints.remove(endpoint);
-            return true;
-        }
-        if !endpoints.contains_key(endpoint) {
-            if endpoints.len() >= ENDPOINTS_MAX {
-                return false;
-            }
-            endpoints.insert(Arc::from(endpoint), None);
-        }
-        true
+    /// Follows an endpoint from now on. False when too many are followed already.
+    pub fn follow(&mut self, endpoint: &str) -> bool {
+        self.tracer.followed.follow(endpoint, || None)
+    }
+
+    /// Follows it no longer.
+    pub fn unfollow(&mut self, endpoint: &str) {
+        self.tracer.followed.unfollow(endpoint);
     }
 
     /// Whether events wait to be taken.
     pub fn has_traces(&self) -> bool {
-        !self.tracer.events.is_empty()
+        self.tracer.followed.has_events()
     }
 
     /// What traced endpoints said and heard since the last call.
-    pub fn take_traces(&mut self) -> impl Iterator<Item = TraceEvent> {
-        std::mem::take(&mut self.tracer.events).into_iter()
+    pub fn take_traces(&mut self) -> impl Iterator<Item = TraceEvent> + use<> {
+        let (events, dropped) = self.tracer.followed.take();
+        self.counters.traces_dropped += dropped;
+        events.into_iter()
     }
 
     /// Notes a datagram that has been handled, then what was sent in answer.
@@ -99,7 +66,8 @@ impl Lwm2mServer {
         let named = coap::register_name(datagram);
         let whose: Vec<Arc<str>> = self
             .tracer
-            .endpoints
+            .followed
+            .places
             .iter_mut()
             .filter_map(|(name, place)| {
                 if named.as_deref() == Some(name.as_bytes()) {
@@ -124,7 +92,7 @@ impl Lwm2mServer {
         for (to, datagram) in std::mem::take(&mut self.tracer.sent) {
             let there =
                 |(name, place): (&Arc<str>, &Option<Address>)| (*place == Some(to)).then(|| name.clone());
-            let whose: Vec<Arc<str>> = self.tracer.endpoints.iter().filter_map(there).collect();
+            let whose: Vec<Arc<str>> = self.tracer.followed.places.iter().filter_map(there).collect();
             for endpoint in whose {
                 self.push_trace(endpoint, now, to, &datagram, &describe(&datagram), None);
             }
@@ -134,7 +102,7 @@ impl Lwm2mServer {
     /// Looks where those are who are followed. Who has just gone stays where it was: its last answer goes there.
     fn find_traced(&mut self) {
         let Lwm2mServer { tracer, devices, .. } = self;
-        for (name, place) in &mut tracer.endpoints {
+        for (name, place) in &mut tracer.followed.places {
             let device = devices.by_name(name).and_then(|slot| devices.get(slot));
             *place = device.map(|device| device.address()).or(*place);
         }
@@ -142,23 +110,18 @@ impl Lwm2mServer {
 
     fn push_trace(
         &mut self,
-        endpoint: Arc<str>,
+        name: Arc<str>,
         now: Now,
         at: Address,
         datagram: &[u8],
         message: &str,
         verdict: Option<&'static str>,
     ) {
-        if self.tracer.events.len() >= EVENTS_MAX {
-            self.tracer.events.pop_front();
-            self.counters.traces_dropped += 1;
-        }
-        self.tracer.events.push_back(TraceEvent {
-            endpoint,
+        self.tracer.followed.push(TraceEvent {
+            name,
             unix_ms: now.unix_ms,
-            received: verdict.is_some(),
             address: at.remote,
-            bytes: datagram.get(..BYTES_MAX).unwrap_or(datagram).into(),
+            bytes: datagram.into(),
             message: message.to_owned(),
             verdict,
         });

@@ -44,8 +44,6 @@ use clients::Clients;
 use publish_minus_one::MinusOne;
 use trace::Tracer;
 
-pub use trace::TraceEvent;
-
 /// Link slot of the client in slot 0.
 const FIRST_CLIENT_LINK: u32 = publish_minus_one::LINK_SLOT + 1;
 

@@ -10,7 +10,7 @@ fn lines(world: &mut World) -> Vec<String> {
         .map(|event| {
             let begin = event.message.split(" mid ").next().unwrap_or_default();
             let verdict = event.verdict.map(|verdict| format!(" [{verdict}]")).unwrap_or_default();
-            format!("{} {} {begin}{verdict}", event.endpoint, if event.received { '<' } else { '>' })
+            format!("{} {} {begin}{verdict}", event.name, if event.verdict.is_some() { '<' } else { '>' })
         })
         .collect()
 }
@@ -21,7 +21,7 @@ const READ: &str = r#"{"reqID":1,"msgType":"read","data":{"path":"/3/0/0"}}"#;
 fn a_followed_endpoint_is_told_of_wherever_it_is_until_nobody_reads() {
     let mut world = World::new();
     let (mut device, mut other) = (Device::new(56830), Device::new(56831));
-    assert!(world.server.trace("m1", true));
+    assert!(world.server.follow("m1"));
     other.register(&mut world, &["ep=m2", "lwm2m=1.1"], "</3/0>");
     device.register(&mut world, &["ep=m1", "lwm2m=1.1"], "</3/0>");
     let registered = lines(&mut world);
@@ -66,7 +66,7 @@ fn a_followed_endpoint_is_told_of_wherever_it_is_until_nobody_reads() {
         lines(&mut world),
         ["m1 < CON POST /rd?ep=m1&lwm2m=9.9 [handled]", "m1 > ACK 4.12 precondition failed"]
     );
-    assert!(world.server.trace("m1", false));
+    world.server.unfollow("m1");
     device.register(&mut world, &["ep=m1", "lwm2m=1.1"], "</3/0>");
     assert!(!world.server.has_traces() && lines(&mut world).is_empty());
 }
@@ -75,7 +75,7 @@ fn a_followed_endpoint_is_told_of_wherever_it_is_until_nobody_reads() {
 fn a_trace_has_the_whole_of_a_message_in_words_and_its_first_bytes() {
     let mut world = World::new();
     let mut device = Device::new(56830);
-    world.server.trace("m1", true);
+    world.server.follow("m1");
     let mut packet = device.packet(RequestType::Post, "/rd", &["ep=m1", "lwm2m=1.1"], b"</3/0>,</5/0>");
     packet.add_option(CoapOption::ContentFormat, vec![40]);
     packet.payload.extend_from_slice(&[b' '; 300]);
@@ -85,16 +85,16 @@ fn a_trace_has_the_whole_of_a_message_in_words_and_its_first_bytes() {
         "CON POST /rd?ep=m1&lwm2m=1.1 mid 101 token 0765 format 40 (link-format), 313 bytes \"</3/0>,</5/0>";
     assert!(event.message.starts_with(text) && event.message.ends_with("…\""), "{}", event.message);
     assert_eq!((event.bytes.len(), &event.bytes[..4]), (256, &[0x42, 2, 0, 101][..]));
-    assert_eq!((event.address, event.received), (device.at.remote, true));
+    assert_eq!((event.address, event.verdict.is_some()), (device.at.remote, true));
 }
 
 #[test]
 fn endpoints_and_events_of_traces_are_bounded() {
     let mut world = World::new();
     for n in 0..16 {
-        assert!(world.server.trace(&format!("m{n}"), true));
+        assert!(world.server.follow(&format!("m{n}")));
     }
-    assert!(!world.server.trace("m16", true) && world.server.trace("m3", true));
+    assert!(!world.server.follow("m16") && world.server.follow("m3"));
     let mut device = Device::new(56830);
     device.register(&mut world, &["ep=m1", "lwm2m=1.1"], "</3/0>");
     for _ in 0..1_100 {

@@ -212,7 +212,7 @@ fn a_storm_of_handshakes_is_bounded_and_goes_away() {
 #[test]
 fn a_trace_tells_what_one_client_says_and_hears() {
     let mut w = World::new();
-    assert!(w.gateway.trace("c1", true));
+    assert!(w.gateway.follow("c1"));
     w.connect(A, "c1");
     w.connect(B, "c2");
     w.send(A, "08 0C 22 7431 0009 31");
@@ -223,9 +223,9 @@ fn a_trace_tells_what_one_client_says_and_hears() {
         .gateway
         .take_traces()
         .map(|event| {
-            assert_eq!((&*event.client, event.address), ("c1", address(A).remote));
-            let hex: String = event.octets.iter().map(|octet| format!("{octet:02x}")).collect();
-            let arrow = if event.received { '<' } else { '>' };
+            assert_eq!((&*event.name, event.address), ("c1", address(A).remote));
+            let hex: String = event.bytes.iter().map(|octet| format!("{octet:02x}")).collect();
+            let arrow = if event.verdict.is_some() { '<' } else { '>' };
             format!("{arrow} {hex} {} [{}]", event.message, event.verdict.unwrap_or_default())
         })
         .collect();
@@ -246,11 +246,11 @@ fn a_trace_tells_what_one_client_says_and_hears() {
         w.send(A, "02 17"); // a stranger's by now, dropped, and yet from where the client is
     }
     assert_eq!((w.gateway.take_traces().count(), w.gateway.counters().traces_dropped), (1024, 976));
-    assert!(w.gateway.trace("c1", false));
+    w.gateway.unfollow("c1");
     w.heard(A);
     w.connect(A, "c1");
     assert_eq!(w.gateway.take_traces().count(), 0);
     for number in 0..20 {
-        assert_eq!(w.gateway.trace(&number.to_string(), true), number < 16);
+        assert_eq!(w.gateway.follow(&number.to_string()), number < 16);
     }
 }
