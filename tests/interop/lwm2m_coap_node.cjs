@@ -8,6 +8,8 @@ const mqtt = require('mqtt')
 const CoapNode = require('coap-node')
 const SmartObject = require('smartobject')
 
+const { WAIT_MS, defineCase, inTime, main } = require('./common.cjs')
+
 const { values: args } = parseArgs({
   options: {
     host: { type: 'string', default: '127.0.0.1' },
@@ -17,19 +19,6 @@ const { values: args } = parseArgs({
     only: { type: 'string', default: '' }
   }
 })
-const WAIT_MS = 10_000
-const cases = []
-const defineCase = (name, run) => cases.push({ name, run })
-
-/** A value, or an error that names what did not come in time. */
-function inTime (promise, what) {
-  let timer
-  const late = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no ${what} within ${WAIT_MS} ms`)), WAIT_MS)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
-
 /** Calls a function of coap-node, which ends in a callback, and checks the code of the answer. */
 async function answered (node, call, code, ...parameters) {
   const done = new Promise((resolve, reject) => {
@@ -150,27 +139,4 @@ defineCase('update_and_deregister', async bench => {
   assert.equal((await bench.ask('read', { path: '/3/0/0' })).code, '4.04')
 })
 
-async function main () {
-  setTimeout(() => { console.log('FAIL  a minute is over'); process.exit(1) }, 60_000)
-  let failed = 0
-  let run = 0
-  for (const { name, run: body } of cases) {
-    if (!name.match(args.only)) continue
-    run++
-    const bench = new Bench(name)
-    const start = Date.now()
-    try {
-      await bench.start()
-      await body(bench)
-      console.log(`  ok  ${name} (${((Date.now() - start) / 1000).toFixed(2)} s)`)
-    } catch (error) {
-      failed++
-      console.log(`FAIL  ${name}: ${error.stack}`)
-    }
-    await bench.close().catch(error => console.log(`      ${error.message}`))
-  }
-  console.log(`lwm2m_coap_node.cjs: ${run - failed} of ${run} cases hold`)
-  process.exit(failed || !run ? 1 : 0) // coap-node leaves timers and sockets behind
-}
-
-main()
+main({ only: args.only, limitSeconds: 60, newBench: name => new Bench(name) })

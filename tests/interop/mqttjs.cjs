@@ -6,6 +6,8 @@ const assert = require('node:assert/strict')
 const { parseArgs } = require('node:util')
 const mqtt = require('mqtt')
 
+const { WAIT_MS, defineCase, inTime, main } = require('./common.cjs')
+
 const { values: args } = parseArgs({
   options: {
     host: { type: 'string', default: '127.0.0.1' },
@@ -15,19 +17,6 @@ const { values: args } = parseArgs({
   }
 })
 const url = `mqtt://${args.host}:${args['mqtt-port']}`
-const WAIT_MS = 10_000
-const cases = []
-const defineCase = (name, run) => cases.push({ name, run })
-
-/** A value, or an error that names what did not come in time. */
-function inTime (promise, what, limit = WAIT_MS) {
-  let timer
-  const late = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no ${what} within ${limit} ms`)), limit)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
-
 /** One mqtt.js client whose messages queue up until they are asked for. */
 class Client {
   constructor (name, options) {
@@ -249,26 +238,4 @@ defineCase('empty_client_id_is_accepted_for_a_clean_session', async bench => {
   assert.equal((await client.next()).payload, 'nameless')
 })
 
-async function main () {
-  setTimeout(() => { console.log('FAIL  two minutes are over'); process.exit(1) }, 120_000).unref()
-  let failed = 0
-  let run = 0
-  for (const { name, run: body } of cases) {
-    if (!name.match(args.only)) continue
-    run++
-    const bench = new Bench(name)
-    const start = Date.now()
-    try {
-      await body(bench)
-      console.log(`  ok  ${name} (${((Date.now() - start) / 1000).toFixed(2)} s)`)
-    } catch (error) {
-      failed++
-      console.log(`FAIL  ${name}: ${error.stack}`)
-    }
-    await bench.close()
-  }
-  console.log(`mqttjs.cjs: ${run - failed} of ${run} cases hold`)
-  process.exit(failed || !run ? 1 : 0)
-}
-
-main()
+main({ only: args.only, limitSeconds: 120, newBench: name => new Bench(name) })
