@@ -101,6 +101,9 @@ impl ObjectPath {
             return Ok(self);
         }
         let inner = inner.strip_suffix('/').unwrap_or(inner);
+        if let Some(path) = self.joined(inner.as_bytes()) {
+            return Ok(path);
+        }
         let mut path = self;
         for segment in inner.split('/') {
             let max = path.id_max().ok_or_else(|| self.fault(relative, PathFault::TooDeep))?;
@@ -109,6 +112,39 @@ impl ObjectPath {
             path = path.child(id).map_err(|_| self.fault(relative, PathFault::TooDeep))?;
         }
         Ok(path)
+    }
+
+    /// Reads segments without a look back: contents name thousands of paths. `None` where one is wrong; what is wrong
+    /// is found by reading it again.
+    fn joined(self, segments: &[u8]) -> Option<Self> {
+        let mut path = self;
+        let mut rest = segments.iter();
+        loop {
+            let max = u32::from(path.id_max()?);
+            let mut id = match rest.next()? {
+                digit @ b'0'..=b'9' => u32::from(digit - b'0'),
+                _ => return None, // any other octet
+            };
+            let leading_zero = id == 0;
+            let ends = loop {
+                match rest.next() {
+                    None => break true,
+                    Some(b'/') => break false,
+                    Some(digit @ b'0'..=b'9') if !leading_zero && id <= max => {
+                        id = id * 10 + u32::from(digit - b'0');
+                    }
+                    Some(_) => return None,
+                }
+            };
+            if id > max {
+                return None;
+            }
+            *path.ids.get_mut(usize::from(path.depth))? = u16::try_from(id).ok()?;
+            path.depth += 1;
+            if ends {
+                return Some(path);
+            }
+        }
     }
 
     fn fault(self, relative: &str, fault: PathFault) -> PathError {
@@ -196,6 +232,13 @@ impl ObjectPath {
     /// The resource instance id.
     pub fn resource_instance_id(self) -> Option<u16> {
         self.level(3)
+    }
+
+    /// True when both name a resource of one object, whatever the instances: they have one definition.
+    pub(crate) fn is_of_same_type(self, other: ObjectPath) -> bool {
+        let [object, _, resource, _] = self.ids;
+        let [other_object, _, other_resource, _] = other.ids;
+        (object, resource) == (other_object, other_resource) && (self.depth >= 3) == (other.depth >= 3)
     }
 
     /// True when `other` is this path or lies below it. The root contains everything.

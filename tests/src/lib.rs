@@ -4,6 +4,7 @@
 //! This crate touches the world (it starts programs and reads the environment), so the lints that keep the pure
 //! crates pure are off here.
 #![allow(clippy::disallowed_methods)]
+pub mod bodies;
 pub mod fuzz;
 pub mod notation;
 pub mod sim;

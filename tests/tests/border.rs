@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "serde_json",
             "siphasher",
             "slab",
+            "zmij",
         ],
     ),
 ];

@@ -133,7 +133,8 @@ impl Catalog {
     /// newest. Without a version the newest.
     pub fn object(&self, object: u16, version: Option<Version>) -> Option<ObjectInfo<'_>> {
         let Some(version) = version else { return self.versions(object).next_back() };
-        self.by_nearness(object, version).next().or_else(|| self.versions(object).next_back())
+        let near = self.of_major(object, version).min_by_key(|info| distance(*info, version));
+        near.or_else(|| self.versions(object).next_back())
     }
 
     /// The definition of a resource. When the chosen version of the object does not have it, the other
@@ -141,17 +142,16 @@ impl Catalog {
     /// its meaning. Other objects are never asked, not even for a reusable resource.
     pub fn resource(&self, object: u16, version: Option<Version>, resource: u16) -> Option<ResourceInfo<'_>> {
         let chosen = self.object(object, version)?;
-        chosen
-            .resource(resource)
-            .or_else(|| self.by_nearness(object, chosen.version()).find_map(|other| other.resource(resource)))
+        chosen.resource(resource).or_else(|| {
+            let version = chosen.version();
+            let others = self.of_major(object, version).filter(|other| other.resource(resource).is_some());
+            others.min_by_key(|other| distance(*other, version))?.resource(resource)
+        })
     }
 
-    /// The versions of one major number, nearest first, of two equally near the newer.
-    fn by_nearness(&self, object: u16, version: Version) -> impl Iterator<Item = ObjectInfo<'_>> {
-        let mut near: Vec<ObjectInfo<'_>> =
-            self.versions(object).rev().filter(|info| info.version().major == version.major).collect();
-        near.sort_by_key(|info| info.version().minor.abs_diff(version.minor));
-        near.into_iter()
+    /// The versions of one major number, the newest first: of two equally near the newer is taken.
+    fn of_major(&self, object: u16, version: Version) -> impl Iterator<Item = ObjectInfo<'_>> {
+        self.versions(object).rev().filter(move |info| info.version().major == version.major)
     }
 
     /// The newest version of the object with this name, whatever its case, spaces and punctuation; a number
@@ -180,6 +180,11 @@ impl fmt::Debug for Catalog {
         let (objects, resources) = (self.objects.len(), self.resources.len());
         f.debug_struct("Catalog").field("objects", &objects).field("resources", &resources).finish()
     }
+}
+
+/// How far apart the minor numbers are.
+fn distance(info: ObjectInfo<'_>, version: Version) -> impl Ord + use<> {
+    info.version().minor.abs_diff(version.minor)
 }
 
 /// Names compare by their letters and digits alone: "power source voltage" is "PowerSourceVoltage".

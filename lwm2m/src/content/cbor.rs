@@ -81,6 +81,26 @@ mod tests {
     }
 
     #[test]
+    fn halves_are_read() {
+        // RFC 8949 appendix A.
+        for (bytes, value) in [
+            ("F90000", 0.0),
+            ("F98000", -0.0),
+            ("F93E00", 1.5),
+            ("F97BFF", 65504.0),
+            ("F90001", 5.960_464_477_539_063e-8),
+            ("F90400", 0.000_061_035_156_25),
+            ("F9C400", -4.0),
+            ("F97C00", f64::INFINITY),
+            ("F97E00", f64::NAN),
+            ("F9FC00", f64::NEG_INFINITY),
+        ] {
+            let entries = decode(base(), &hex(bytes), &context(&Types(None))).unwrap();
+            assert_eq!(entries, [Entry::new(base(), Value::Float(value.into()))], "{bytes}");
+        }
+    }
+
+    #[test]
     fn hostile_items_are_refused_with_a_reason() {
         let types = Types(None);
         for (bytes, reason) in [

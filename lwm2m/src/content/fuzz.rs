@@ -126,7 +126,7 @@ fn all_decoders(base: ObjectPath, bytes: &[u8], data_type: Option<DataType>) {
     if let Ok(links) = link::decode(bytes, cx.limits) {
         for link in &links {
             let _ = (link.place("/lwm2m"), link.content_formats(), link.without_bare_attributes());
-            assert!(link.attributes().iter().all(|attribute| !attribute.name.is_empty()));
+            assert!(link.attributes().all(|attribute| !attribute.name.is_empty()));
         }
         let again = link::encode(&links);
         assert_eq!(link::decode(again.as_bytes(), cx.limits).unwrap(), links);

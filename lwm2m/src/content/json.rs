@@ -1,19 +1,14 @@
-//! What the two JSON formats share: size and depth are checked before anything is built, and errors of
-//! `serde_json` become reasons.
+//! What the two JSON formats share: the bounds on size and depth, and how values are written.
 #![deny(clippy::indexing_slicing)]
 
-use serde::de::DeserializeSeed;
-use serde_json::error::Category;
-
-use super::ContentError;
+use super::json_reader::{Read, Reader};
+use super::{ContentError, steps};
 use crate::limits::ContentLimits;
 use crate::value::{Float, Value};
 
-/// Refuses a document that is too long or nests too deep. Brackets inside of strings do not count.
-pub(super) fn check_bounds(bytes: &[u8], limits: &ContentLimits) -> Result<(), ContentError> {
-    if bytes.len() > limits.json_bytes_max {
-        return Err(ContentError::TooLarge(limits.json_bytes_max));
-    }
+/// Refuses a document that nests too deep. Brackets inside of strings do not count.
+fn check_depth(bytes: &[u8], limits: &ContentLimits) -> Result<(), ContentError> {
+    steps::count(bytes.len());
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in bytes {
         match byte {
@@ -33,26 +28,23 @@ pub(super) fn check_bounds(bytes: &[u8], limits: &ContentLimits) -> Result<(), C
     Ok(())
 }
 
-/// Reads one document with `seed`, to its very end.
-pub(super) fn read<'de, S: DeserializeSeed<'de>>(
-    bytes: &'de [u8],
+/// Reads one document, to its very end.
+pub(super) fn read<'b, T>(
+    bytes: &'b [u8],
     limits: &ContentLimits,
-    seed: S,
-) -> Result<S::Value, ContentError> {
-    check_bounds(bytes, limits)?;
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = seed.deserialize(&mut deserializer).map_err(fault)?;
-    deserializer.end().map_err(fault)?;
-    Ok(value)
-}
-
-fn fault(error: serde_json::Error) -> ContentError {
-    match error.classify() {
-        Category::Syntax | Category::Eof | Category::Io => {
-            ContentError::NotJson { line: error.line(), column: error.column() }
-        }
-        Category::Data => ContentError::Shape(error.to_string()),
+    read: impl FnOnce(&mut Reader<'b>) -> Read<T>,
+) -> Result<T, ContentError> {
+    if bytes.len() > limits.json_bytes_max {
+        return Err(ContentError::TooLarge(limits.json_bytes_max));
     }
+    let mut reader = Reader::new(bytes, limits.json_depth_max);
+    let document = read(&mut reader).and_then(|document| reader.end().map(|()| document));
+    // A nest too deep is the reason to name, even behind another fault: whoever sent it knows it best by that. What is
+    // read without a fault nests no deeper than the reader allows.
+    document.map_err(|fault| match check_depth(bytes, limits) {
+        Ok(()) => fault.into_error(bytes),
+        Err(error) => error,
+    })
 }
 
 /// A string with quotes and escapes.
@@ -89,12 +81,21 @@ mod tests {
     #[test]
     fn depth_counts_brackets_outside_of_strings() {
         let limits = ContentLimits::default();
-        assert_eq!(check_bounds(br#"["[[[[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["]"#, &limits), Ok(()));
-        let deep = "[".repeat(33);
-        assert_eq!(check_bounds(deep.as_bytes(), &limits), Err(ContentError::TooDeep(32)));
-        assert_eq!(check_bounds("[]".repeat(40).as_bytes(), &limits), Ok(()));
-        let long = vec![b' '; limits.json_bytes_max + 1];
-        assert_eq!(check_bounds(&long, &limits), Err(ContentError::TooLarge(limits.json_bytes_max)));
+        let read = |text: &str| read(text.as_bytes(), &limits, Reader::skip);
+        assert_eq!(read(r#"["[[[[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["]"#), Ok(()));
+        assert_eq!(read(&format!("{}{}", "[".repeat(32), "]".repeat(32))), Ok(()));
+        for deep in [
+            "[".repeat(33),
+            format!("{}{}", "[".repeat(33), "]".repeat(33)),
+            format!("[oops{}", "[".repeat(32)),
+        ] {
+            assert_eq!(read(&deep), Err(ContentError::TooDeep(32)), "{deep}");
+        }
+        assert_eq!(read(&format!("[{}[]]", "[],".repeat(40))), Ok(()));
+        assert_eq!(
+            read(&" ".repeat(limits.json_bytes_max + 1)),
+            Err(ContentError::TooLarge(limits.json_bytes_max))
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::ContentError;
+use super::{ContentError, steps};
 use crate::limits::{ContentLimits, LINK_ATTRIBUTES_MAX, LINK_BYTES_MAX};
 use crate::path::{ObjectPath, PathError};
 
@@ -17,7 +17,8 @@ use crate::path::{ObjectPath, PathError};
 pub struct Link<'t> {
     raw: &'t str,
     target: Option<&'t str>,
-    attributes: Vec<Attribute<'t>>,
+    /// The attributes as they came: a list of a thousand links with thirty each would take a megabyte otherwise.
+    attributes: &'t str,
 }
 
 /// One attribute as it came.
@@ -71,13 +72,26 @@ impl<'t> Link<'t> {
     }
 
     /// The attributes in their order.
-    pub fn attributes(&self) -> &[Attribute<'t>] {
-        &self.attributes
+    pub fn attributes(&self) -> impl Iterator<Item = Attribute<'t>> + use<'t> {
+        let mut scanner = Scanner { text: self.attributes, at: 0 };
+        std::iter::from_fn(move || {
+            scanner.skip_spaces();
+            if scanner.peek() == Some(b';') {
+                scanner.at += 1;
+                scanner.skip_spaces();
+            }
+            scanner.peek()?;
+            scanner.attribute().ok() // as it was when the link was read
+        })
     }
 
     /// The first attribute of this name.
-    pub fn attribute(&self, name: &str) -> Option<&Attribute<'t>> {
-        self.attributes.iter().find(|attribute| attribute.name == name)
+    pub fn attribute(&self, name: &str) -> Option<Attribute<'t>> {
+        // Nearly all that is asked for is not there, which one look shows.
+        if !self.attributes.contains(name) {
+            return None;
+        }
+        self.attributes().find(|attribute| attribute.name == name)
     }
 
     /// The value of the first attribute of this name; `None` when it is absent or has none.
@@ -118,7 +132,7 @@ impl<'t> Link<'t> {
     /// The link without attributes that have no value, which some readers of MQTT answers trip over.
     pub fn without_bare_attributes(&self) -> String {
         let mut out = self.target.map(|target| format!("<{target}>")).unwrap_or_default();
-        for attribute in &self.attributes {
+        for attribute in self.attributes() {
             if let Some(value) = attribute.raw_value {
                 let separator = if out.is_empty() { "" } else { ";" };
                 out.push_str(&format!("{separator}{}={value}", attribute.name));
@@ -177,35 +191,51 @@ impl<'t> Scanner<'t> {
     }
 
     fn peek(&self) -> Option<u8> {
-        self.rest().bytes().next()
+        self.text.as_bytes().get(self.at).copied()
     }
 
     fn skip_spaces(&mut self) {
         let rest = self.rest();
-        self.at += rest.len() - rest.trim_start().len();
+        // Nearly always there is none, and an ASCII octet settles it.
+        if rest.as_bytes().first().is_some_and(u8::is_ascii_graphic) {
+            return;
+        }
+        let spaces = rest.len() - rest.trim_start().len();
+        steps::count(1 + spaces);
+        self.at += spaces;
     }
 
     fn take(&mut self, length: usize) -> &'t str {
+        steps::count(1 + length);
         let taken = self.rest().get(..length).unwrap_or_default();
         self.at += taken.len();
         taken
     }
 
+    /// Octets before the first one of these, or all that are left.
+    fn length_until(&self, ends: impl Fn(u8) -> bool) -> usize {
+        let rest = self.rest().as_bytes();
+        rest.iter().position(|octet| ends(*octet)).unwrap_or(rest.len())
+    }
+
     fn link(&mut self) -> Result<Link<'t>, ContentError> {
         self.skip_spaces();
         let start = self.at;
-        let mut link = Link { raw: "", target: None, attributes: Vec::new() };
+        let (mut target, mut attributes) = (None, 0);
         if self.peek() == Some(b'<') {
             self.at += 1;
-            let end =
-                self.rest().find(['>', '<', '"']).filter(|end| self.rest().get(*end..=*end) == Some(">"));
-            let Some(end) = end else { return Err(self.malformed("a link without \">\"")) };
-            link.target = Some(self.take(end));
+            let end = self.length_until(|octet| matches!(octet, b'>' | b'<' | b'"'));
+            if self.rest().as_bytes().get(end) != Some(&b'>') {
+                return Err(self.malformed("a link without \">\""));
+            }
+            target = Some(self.take(end));
             self.at += 1;
         } else {
             // Interpretation: an attribute where a link should be describes the whole list.
-            link.attributes.push(self.attribute()?);
+            self.attribute()?;
+            attributes = 1;
         }
+        let attributes_start = if target.is_some() { self.at } else { start };
         loop {
             let end = self.at;
             self.skip_spaces();
@@ -213,21 +243,29 @@ impl<'t> Scanner<'t> {
                 return Err(ContentError::TooLarge(LINK_BYTES_MAX));
             }
             if self.peek() != Some(b';') {
-                link.raw = self.text.get(start..end).unwrap_or_default().trim_end();
-                return Ok(link);
+                let text = |from| self.text.get(from..end).unwrap_or_default().trim_end();
+                return Ok(Link { raw: text(start), target, attributes: text(attributes_start) });
             }
             self.at += 1;
             self.skip_spaces();
-            if link.attributes.len() >= LINK_ATTRIBUTES_MAX {
+            if attributes >= LINK_ATTRIBUTES_MAX {
                 return Err(ContentError::TooMany(LINK_ATTRIBUTES_MAX));
             }
-            link.attributes.push(self.attribute()?);
+            self.attribute()?;
+            attributes += 1;
         }
     }
 
     fn attribute(&mut self) -> Result<Attribute<'t>, ContentError> {
-        let ends_name = |c: char| c.is_whitespace() || ";,=<>\"".contains(c);
-        let name_end = self.rest().find(ends_name).unwrap_or(self.rest().len());
+        let ends_name = |octet: u8| matches!(octet, b';' | b',' | b'=' | b'<' | b'>' | b'"' | 9..=13 | b' ');
+        let end = self.length_until(|octet| ends_name(octet) || !octet.is_ascii());
+        let name_end = match self.rest().as_bytes().get(end) {
+            Some(octet) if !octet.is_ascii() => {
+                let ends = |c: char| u8::try_from(c).is_ok_and(ends_name) || c.is_whitespace();
+                self.rest().find(ends).unwrap_or(self.rest().len())
+            }
+            Some(_) | None => end,
+        };
         let name = self.take(name_end);
         if name.is_empty() {
             return Err(self.malformed("a link or an attribute is missing"));
@@ -240,9 +278,12 @@ impl<'t> Scanner<'t> {
         self.skip_spaces();
         let length = match self.peek() {
             Some(b'"') => self.quoted_length()?,
-            Some(_) | None => self.rest().find([';', ',', '<', '>', '"']).unwrap_or(self.rest().len()),
+            Some(_) | None => self.length_until(|octet| matches!(octet, b';' | b',' | b'<' | b'>' | b'"')),
         };
-        let value = self.take(length).trim_end();
+        let value = match self.take(length) {
+            value if value.as_bytes().last().is_some_and(u8::is_ascii_graphic) => value,
+            spaced => spaced.trim_end(),
+        };
         Ok(Attribute { name, raw_value: Some(value) })
     }
 

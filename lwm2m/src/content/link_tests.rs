@@ -50,7 +50,7 @@ fn discover_answers_keep_every_link_as_it_came() {
     assert_eq!(list[0].value("lt").as_deref(), Some("42.2"));
     assert_eq!(list[1].value("dim").as_deref(), Some("2"));
     assert_eq!(list[1].value("title").as_deref(), Some("a, b; c=\"d\""));
-    assert_eq!(list[2].attribute("obs"), Some(&Attribute { name: "obs", raw_value: None }));
+    assert_eq!(list[2].attribute("obs"), Some(Attribute { name: "obs", raw_value: None }));
     assert_eq!(list[2].without_bare_attributes(), "</3/0/9>");
     assert_eq!(list[1].without_bare_attributes(), list[1].as_str());
     assert_eq!(encode(&list), text);

@@ -5,20 +5,18 @@
 //! one key for the base and one map a level below it; null stands for "this path", without a value.
 #![deny(clippy::indexing_slicing)]
 
-use minicbor::data::Type;
-
-use super::cbor_item::{Items, Writer};
-use super::{ContentError, ContentFormat, Context, Entry, Unfit, check_place, in_order};
+use super::cbor_item::{Items, Kind, Writer};
+use super::{ContentError, ContentFormat, Context, Entry, TypeMemo, Unfit, check_place, in_order};
 use crate::path::ObjectPath;
 use crate::value::Value;
 
 /// The values of a document, inside of `base`. Paths without a value (null) are passed over.
 pub fn decode(base: ObjectPath, bytes: &[u8], cx: &Context<'_>) -> Result<Vec<Entry>, ContentError> {
-    let mut entries = Vec::new();
+    let (mut entries, mut types) = (Vec::new(), TypeMemo::new(cx));
     read(bytes, cx, &mut |path, value| {
         let Some(value) = value else { return Ok(()) };
         check_place(base, path)?;
-        entries.push(Entry::new(path, value.read_as(cx.data_type(path))));
+        entries.push(Entry::new(path, value.read_as(types.of(path))));
         Ok(())
     })?;
     Ok(entries)
@@ -57,33 +55,18 @@ fn read_map(
         *budget = budget.checked_sub(1).ok_or(ContentError::TooMany(0))?;
         let path = read_key(items, parent)?;
         match items.kind()? {
-            Type::Map | Type::MapIndef => read_map(items, path, budget, sink)?,
-            Type::Array | Type::ArrayIndef => {
-                return Err(items.malformed("an array is no value"));
-            }
-            Type::Bool
-            | Type::Null
-            | Type::Undefined
-            | Type::U8
-            | Type::U16
-            | Type::U32
-            | Type::U64
-            | Type::I8
-            | Type::I16
-            | Type::I32
-            | Type::I64
-            | Type::Int
-            | Type::F16
-            | Type::F32
-            | Type::F64
-            | Type::Simple
-            | Type::Bytes
-            | Type::BytesIndef
-            | Type::String
-            | Type::StringIndef
-            | Type::Tag
-            | Type::Break
-            | Type::Unknown(_) => {
+            Kind::Map => read_map(items, path, budget, sink)?,
+            Kind::Array => return Err(items.malformed("an array is no value")),
+            Kind::Integer
+            | Kind::Bytes
+            | Kind::Text
+            | Kind::Tag
+            | Kind::Float
+            | Kind::Boolean
+            | Kind::Null
+            | Kind::Simple
+            | Kind::Break
+            | Kind::Invalid => {
                 let value = items.scalar()?;
                 sink(path, value)?;
             }
@@ -95,7 +78,7 @@ fn read_map(
 /// A key: one id, or an array of one to four.
 fn read_key(items: &mut Items<'_>, parent: ObjectPath) -> Result<ObjectPath, ContentError> {
     match items.kind()? {
-        Type::Array | Type::ArrayIndef => {
+        Kind::Array => {
             let at = items.at();
             let mut ids = items.array()?;
             let mut path = parent;
@@ -107,30 +90,17 @@ fn read_key(items: &mut Items<'_>, parent: ObjectPath) -> Result<ObjectPath, Con
             }
             Ok(path)
         }
-        Type::String | Type::StringIndef => Err(items.malformed("a key in words is not taken")),
-        Type::Bool
-        | Type::Null
-        | Type::Undefined
-        | Type::U8
-        | Type::U16
-        | Type::U32
-        | Type::U64
-        | Type::I8
-        | Type::I16
-        | Type::I32
-        | Type::I64
-        | Type::Int
-        | Type::F16
-        | Type::F32
-        | Type::F64
-        | Type::Simple
-        | Type::Bytes
-        | Type::BytesIndef
-        | Type::Map
-        | Type::MapIndef
-        | Type::Tag
-        | Type::Break
-        | Type::Unknown(_) => Ok(parent.child(read_id(items)?)?),
+        Kind::Text => Err(items.malformed("a key in words is not taken")),
+        Kind::Integer
+        | Kind::Bytes
+        | Kind::Map
+        | Kind::Tag
+        | Kind::Float
+        | Kind::Boolean
+        | Kind::Null
+        | Kind::Simple
+        | Kind::Break
+        | Kind::Invalid => Ok(parent.child(read_id(items)?)?),
     }
 }
 

@@ -4,37 +4,36 @@
 //! (Opaque in base 64), `bv` boolean, `ov` object link; `t` is a time offset, not a value.
 #![deny(clippy::indexing_slicing)]
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Number;
-
-use super::senml::milliseconds;
-use super::{ContentError, ContentFormat, Context, Entry, Unfit, in_order, json};
-use crate::limits::excerpt;
+use super::json_reader::{Read, Reader};
+use super::{ContentError, ContentFormat, Context, Entry, TypeMemo, Unfit, in_order, json, steps};
 use crate::path::ObjectPath;
-use crate::value::{DataType, Decimal, Value};
+use crate::value::Value;
 
 /// Times below 2^28 seconds are relative to now, as in SenML.
 const RELATIVE_BELOW_MS: i64 = (1 << 28) * 1000;
 
 /// The values of a document, inside of `base`. Without `bn`, names are relative to `base`.
 pub fn decode(base: ObjectPath, bytes: &[u8], cx: &Context<'_>) -> Result<Vec<Entry>, ContentError> {
-    let document = json::read(bytes, cx.limits, DocumentSeed { elements_max: cx.limits.entries_max })?;
+    let document = json::read(bytes, cx.limits, |reader| document(reader, cx.limits.entries_max))?;
     let parent = match &document.base_name {
         Some(name) => base_path(name, cx.alternate_path)?,
         None => base,
     };
-    let mut entries = Vec::with_capacity(document.elements.len());
-    for element in document.elements {
-        let Some(value) = element.value else { continue };
+    let (base_time, mut types) = (document.base_time, TypeMemo::new(cx));
+    let resolve = |element: Element<'_>| {
+        let Some(value) = element.value else { return Ok(None) };
         // Interpretation: "/3/0" and "/3/0/" as base name mean the same; clients differ.
-        let path = parent.join(element.name.as_deref().unwrap_or_default())?;
+        let name = element.name.as_deref().unwrap_or_default();
+        steps::count(1 + name.len());
+        let path = parent.join(name)?;
         super::check_place(base, path)?;
-        let time = time(document.base_time, element.time, cx)?;
-        entries.push(Entry { path, value: value.read_as(cx.data_type(path)), time });
-    }
-    Ok(entries)
+        let time = time(base_time, element.time, cx)?;
+        Ok(Some(Entry { path, value: value.read_as(types.of(path)), time }))
+    };
+    // An element is not smaller than its entry, so the entries take the elements' memory.
+    document.elements.into_iter().map(resolve).filter_map(Result::transpose).collect()
 }
 
 /// The base name as a path; the alternate path in front of it is cut.
@@ -100,160 +99,123 @@ fn value_field(value: &Value) -> Result<String, ContentError> {
 }
 
 #[derive(Default)]
-struct Document {
-    base_name: Option<String>,
+struct Document<'b> {
+    base_name: Option<Cow<'b, str>>,
     base_time: Option<i64>,
-    elements: Vec<Element>,
+    elements: Vec<Element<'b>>,
 }
 
 #[derive(Default)]
-struct Element {
-    name: Option<String>,
+struct Element<'b> {
+    name: Option<Cow<'b, str>>,
     value: Option<Value>,
     time: Option<i64>,
 }
 
-/// Reads an object whose keys come once each; `field` takes the value of a key.
-fn once<'de, A: MapAccess<'de>>(
-    map: &mut A,
-    known: &'static [&'static str],
-    mut field: impl FnMut(&'static str, &mut A) -> Result<(), A::Error>,
-) -> Result<(), A::Error> {
-    let mut seen = vec![false; known.len()];
-    while let Some(key) = map.next_key::<String>()? {
-        let Some((name, seen)) = known.iter().zip(&mut seen).find(|(name, _)| **name == key) else {
-            map.next_value::<IgnoredAny>()?;
+/// Reads an object whose known keys come once each: `place` numbers them, and `field` takes the value of one.
+fn once<'b>(
+    reader: &mut Reader<'b>,
+    expected: &str,
+    place: impl Fn(&[u8]) -> Option<u8>,
+    mut field: impl FnMut(u8, &mut Reader<'b>) -> Read<()>,
+) -> Read<()> {
+    let (mut seen, mut first) = (0_u8, true);
+    reader.object(expected)?;
+    while let Some(key) = reader.key(&mut first)? {
+        let Some(place) = place(&key) else {
+            reader.as_text(key)?;
+            reader.colon()?;
+            reader.skip()?;
             continue;
         };
-        if std::mem::replace(seen, true) {
-            return Err(A::Error::custom(format_args!("\"{}\" twice", excerpt(&key))));
+        if seen >> place & 1 == 1 {
+            let key = reader.as_text(key)?;
+            return Err(reader.fault_in_object(format_args!("\"{key}\" twice")));
         }
-        field(name, map)?;
+        seen |= 1 << place;
+        reader.colon()?;
+        field(place, reader)?;
     }
     Ok(())
 }
 
-fn milliseconds_of<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i64, A::Error> {
-    let number: Number = map.next_value()?;
-    let seconds = Decimal::parse(number.as_str()).map_err(A::Error::custom)?;
-    milliseconds(&seconds).ok_or_else(|| A::Error::custom("a time outside the range of 64 bits"))
-}
-
-struct DocumentSeed {
-    elements_max: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for DocumentSeed {
-    type Value = Document;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Document, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for DocumentSeed {
-    type Value = Document;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with \"e\"")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
-        let mut document = Document::default();
-        let mut found = false;
-        once(&mut map, &["bn", "bt", "e"], |key, map| {
-            match key {
-                "bn" => document.base_name = Some(map.next_value()?),
-                "bt" => document.base_time = Some(milliseconds_of(map)?),
-                _ => {
-                    // "e", the last of the three
-                    document.elements = map.next_value_seed(Elements { max: self.elements_max })?;
-                    found = true;
-                }
+fn document<'b>(reader: &mut Reader<'b>, elements_max: usize) -> Read<Document<'b>> {
+    let mut document = Document::default();
+    let mut found = false;
+    let place = |key: &[u8]| match key {
+        b"bn" => Some(0),
+        b"bt" => Some(1),
+        b"e" => Some(2),
+        _ => None, // any other text
+    };
+    once(reader, "an object with \"e\"", place, |key, reader| {
+        match key {
+            0 => document.base_name = Some(reader.text()?),
+            1 => document.base_time = Some(reader.milliseconds()?),
+            _ => {
+                // "e", the last of the three
+                document.elements = elements(reader, elements_max)?;
+                found = true;
             }
-            Ok(())
-        })?;
-        if !found {
-            return Err(A::Error::custom("\"e\" is missing"));
         }
-        Ok(document)
+        Ok(())
+    })?;
+    if !found {
+        return Err(reader.fault_at_end("\"e\" is missing"));
     }
+    Ok(document)
 }
 
-struct Elements {
-    max: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Elements {
-    type Value = Vec<Element>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Element>, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Elements {
-    type Value = Vec<Element>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of elements")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Element>, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(element) = seq.next_element_seed(ElementSeed)? {
-            if elements.len() >= self.max {
-                return Err(A::Error::custom(format_args!("more than {} items", self.max)));
-            }
-            elements.push(element);
+fn elements<'b>(reader: &mut Reader<'b>, elements_max: usize) -> Read<Vec<Element<'b>>> {
+    let (mut elements, mut first) = (Vec::new(), true);
+    reader.array("an array of elements")?;
+    while reader.element(&mut first)? {
+        let element = element(reader)?;
+        if elements.len() >= elements_max {
+            return Err(reader.fault_in_array(format_args!("more than {elements_max} items")));
         }
-        Ok(elements)
+        elements.push(element);
     }
+    Ok(elements)
 }
 
-struct ElementSeed;
-
-impl<'de> DeserializeSeed<'de> for ElementSeed {
-    type Value = Element;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Element, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ElementSeed {
-    type Value = Element;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an element")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
-        let mut element = Element::default();
-        once(&mut map, &["n", "t", "v", "sv", "bv", "ov"], |key, map| {
-            let value = match key {
-                "n" => {
-                    element.name = Some(map.next_value()?);
-                    return Ok(());
-                }
-                "t" => {
-                    element.time = Some(milliseconds_of(map)?);
-                    return Ok(());
-                }
-                "v" => {
-                    let number: Number = map.next_value()?;
-                    Value::from_number_text(number.as_str()).map_err(A::Error::custom)?
-                }
-                "bv" => Value::Boolean(map.next_value()?),
-                "ov" => Value::String(map.next_value()?)
-                    .into_type(DataType::Objlnk)
-                    .map_err(|error| A::Error::custom(format_args!("ov: {error}")))?,
-                _ => Value::String(map.next_value()?), // "sv", the last of the six
-            };
-            match element.value.replace(value) {
-                None => Ok(()),
-                Some(_) => Err(A::Error::custom("an element has only one of v, sv, bv, ov")),
+fn element<'b>(reader: &mut Reader<'b>) -> Read<Element<'b>> {
+    let mut element = Element::default();
+    let place = |key: &[u8]| match key {
+        b"n" => Some(0),
+        b"v" => Some(1),
+        b"t" => Some(2),
+        b"sv" => Some(3),
+        b"bv" => Some(4),
+        b"ov" => Some(5),
+        _ => None, // any other text
+    };
+    once(reader, "an element", place, |key, reader| {
+        let value = match key {
+            0 => {
+                element.name = Some(reader.text()?);
+                return Ok(());
             }
-        })?;
-        Ok(element)
-    }
+            2 => {
+                element.time = Some(reader.milliseconds()?);
+                return Ok(());
+            }
+            1 => reader.number_value()?,
+            3 => Value::String(reader.text()?.into_owned()),
+            4 => Value::Boolean(reader.boolean()?),
+            _ => {
+                // "ov", the last of the six
+                let text = reader.text()?;
+                Value::objlnk_of(&text)
+                    .map_err(|error| reader.fault_in_object(format_args!("ov: {error}")))?
+            }
+        };
+        match element.value.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(reader.fault_in_object("an element has only one of v, sv, bv, ov")),
+        }
+    })?;
+    Ok(element)
 }
 
 #[cfg(test)]
@@ -262,6 +224,7 @@ mod tests {
 
     use super::*;
     use crate::content::fuzz::{NOW_MS, Types, context};
+    use crate::value::DataType;
 
     fn path(text: &str) -> ObjectPath {
         ObjectPath::parse(text).unwrap()

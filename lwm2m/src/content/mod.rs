@@ -21,6 +21,7 @@ pub mod cbor;
 mod cbor_item;
 mod error;
 mod json;
+mod json_reader;
 pub mod link;
 pub mod lwm2m_cbor;
 pub mod lwm2m_json;
@@ -28,9 +29,13 @@ pub mod opaque;
 mod senml;
 pub mod senml_cbor;
 pub mod senml_json;
+pub(crate) mod steps;
 pub mod text;
 pub mod tlv;
 
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test may panic")]
+mod cost_tests;
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "a test may panic")]
 mod fuzz;
@@ -82,6 +87,30 @@ impl Context<'_> {
     /// when they were read: only who names a type may differ from the model.)
     fn typed(&self, entry: &Entry) -> Result<Value, ContentError> {
         Ok(entry.value.clone().read_as(self.data_type(entry.path)))
+    }
+}
+
+/// Types of resources, asked again only when the next value is of another resource.
+struct TypeMemo<'a> {
+    cx: &'a Context<'a>,
+    last: Option<(ObjectPath, Option<DataType>)>,
+}
+
+impl<'a> TypeMemo<'a> {
+    fn new(cx: &'a Context<'a>) -> Self {
+        TypeMemo { cx, last: None }
+    }
+
+    fn of(&mut self, path: ObjectPath) -> Option<DataType> {
+        match self.last {
+            Some((known, data_type)) if known.is_of_same_type(path) => data_type,
+            Some(_) | None => {
+                steps::count(1);
+                let data_type = self.cx.data_type(path);
+                self.last = Some((path, data_type));
+                data_type
+            }
+        }
     }
 }
 

@@ -2,13 +2,11 @@
 //! [`super::senml_json`] with integer labels.
 #![deny(clippy::indexing_slicing)]
 
-use minicbor::data::Type;
-
-use super::cbor_item::{Items, Writer};
+use super::cbor_item::{Items, Kind, Writer};
 use super::senml::{Names, Record, Resolver, check_label, check_version, milliseconds};
-use super::{ContentError, Context, Entry, in_given_order};
+use super::{ContentError, Context, Entry, in_given_order, steps};
 use crate::path::ObjectPath;
-use crate::value::{DataType, Decimal, Float, Value};
+use crate::value::{Float, Value};
 
 /// Labels of RFC 8428 §6, table 4; object links (`vlo`) have a text label.
 mod label {
@@ -39,18 +37,21 @@ pub fn decode_paths(bytes: &[u8], cx: &Context<'_>) -> Result<Vec<ObjectPath>, C
     read(bytes, cx, |record| resolver.bare_path(record))
 }
 
-fn read<T>(
-    bytes: &[u8],
+fn read<'b, T>(
+    bytes: &'b [u8],
     cx: &Context<'_>,
-    mut resolve: impl FnMut(Record) -> Result<Option<T>, ContentError>,
+    mut resolve: impl FnMut(&mut Record<'b>) -> Result<Option<T>, ContentError>,
 ) -> Result<Vec<T>, ContentError> {
     let mut items = Items::new(bytes, cx.limits.cbor_depth_max);
-    let mut out = Vec::new();
+    let (mut out, mut seen) = (Vec::new(), Vec::new());
     let mut records = items.array()?;
     // Each record takes a byte at least and the resolver counts them, so this ends.
     while items.more(&mut records)? {
-        let record = read_record(&mut items)?;
-        out.extend(resolve(record)?);
+        let mut record = Record::default();
+        fill(&mut items, &mut record, &mut seen)?;
+        if let Some(resolved) = resolve(&mut record)? {
+            out.push(resolved);
+        }
     }
     items.end()?;
     Ok(out)
@@ -59,16 +60,21 @@ fn read<T>(
 /// Longest record in fields: RFC 8428 has 15. More would be unknown ones, which cost a byte each.
 const FIELDS_MAX: usize = 64;
 
-fn read_record(items: &mut Items<'_>) -> Result<Record, ContentError> {
-    let mut record = Record::default();
-    let mut seen: Vec<i128> = Vec::new();
+/// Reads one record. `seen` is memory for its labels.
+fn fill<'b>(
+    items: &mut Items<'b>,
+    record: &mut Record<'b>,
+    seen: &mut Vec<i128>,
+) -> Result<(), ContentError> {
+    seen.clear();
     let mut fields = items.map()?;
     while items.more(&mut fields)? {
-        if matches!(items.kind()?, Type::String | Type::StringIndef) {
-            text_field(items, &mut record)?;
+        if items.kind()? == Kind::Text {
+            text_field(items, record)?;
             continue;
         }
         let label = items.integer()?;
+        steps::count(seen.len());
         if seen.contains(&label) {
             return Err(items.malformed("a field twice in one record"));
         }
@@ -76,12 +82,12 @@ fn read_record(items: &mut Items<'_>) -> Result<Record, ContentError> {
             return Err(ContentError::TooMany(FIELDS_MAX));
         }
         seen.push(label);
-        field(items, &mut record, label)?;
+        field(items, record, label)?;
     }
-    Ok(record)
+    Ok(())
 }
 
-fn text_field(items: &mut Items<'_>, record: &mut Record) -> Result<(), ContentError> {
+fn text_field(items: &mut Items<'_>, record: &mut Record<'_>) -> Result<(), ContentError> {
     let at = items.at();
     let malformed = |what| ContentError::Malformed { at, what };
     let label = items.text()?;
@@ -89,13 +95,12 @@ fn text_field(items: &mut Items<'_>, record: &mut Record) -> Result<(), ContentE
         check_label(&label).map_err(malformed)?;
         return items.skip();
     }
-    let link = Value::String(items.text()?)
-        .into_type(DataType::Objlnk)
-        .map_err(|error| ContentError::Shape(format!("vlo: {error}")))?;
+    let link =
+        Value::objlnk_of(&items.text()?).map_err(|error| ContentError::Shape(format!("vlo: {error}")))?;
     record.set_value(link).map_err(malformed)
 }
 
-fn field(items: &mut Items<'_>, record: &mut Record, label: i128) -> Result<(), ContentError> {
+fn field<'b>(items: &mut Items<'b>, record: &mut Record<'b>, label: i128) -> Result<(), ContentError> {
     let at = items.at();
     let malformed = |what| ContentError::Malformed { at, what };
     match label {
@@ -103,9 +108,9 @@ fn field(items: &mut Items<'_>, record: &mut Record, label: i128) -> Result<(), 
         label::NAME => record.name = Some(items.text()?),
         label::BASE_TIME => record.base_time = Some(time(items)?),
         label::TIME => record.time = Some(time(items)?),
-        label::BASE_VALUE => record.base_value = Some(decimal(items)?),
-        label::BASE_SUM => record.base_sum = Some(decimal(items)?),
-        label::SUM => record.sum = Some(decimal(items)?),
+        label::BASE_VALUE => record.base_value = Some(number(items)?),
+        label::BASE_SUM => record.base_sum = Some(number(items)?),
+        label::SUM => record.sum = Some(number(items)?),
         label::BASE_VERSION => check_version(items.integer()?).map_err(malformed)?,
         label::VALUE | label::STRING_VALUE | label::BOOLEAN_VALUE | label::DATA_VALUE => {
             let Some(value) = items.scalar()? else { return Ok(()) };
@@ -131,26 +136,44 @@ fn is_of(label: i128, value: &Value) -> bool {
     }
 }
 
-/// A number in its exact digits.
-fn decimal(items: &mut Items<'_>) -> Result<Decimal, ContentError> {
+/// A finite number.
+fn number(items: &mut Items<'_>) -> Result<Value, ContentError> {
     let at = items.at();
-    let number = match items.scalar()? {
-        Some(Value::Integer(v) | Value::Time(v)) => Some(Decimal::from(v)),
-        Some(Value::Unsigned(v)) => Some(Decimal::from(v)),
-        Some(Value::Number(number)) => Some(number),
-        Some(Value::Float(float)) => Float::to_decimal(&float),
+    match items.scalar()? {
+        Some(Value::Time(v)) => Ok(Value::Integer(v)),
+        Some(number @ (Value::Integer(_) | Value::Unsigned(_) | Value::Number(_))) => Ok(number),
+        Some(Value::Float(float)) if float.to_f64().is_finite() => Ok(Value::Float(float)),
         Some(
-            Value::Boolean(_) | Value::String(_) | Value::Opaque(_) | Value::Objlnk(..) | Value::Corelnk(_),
+            Value::Float(_)
+            | Value::Boolean(_)
+            | Value::String(_)
+            | Value::Opaque(_)
+            | Value::Objlnk(..)
+            | Value::Corelnk(_),
         )
-        | None => None,
-    };
-    number.ok_or(ContentError::Malformed { at, what: "no finite number" })
+        | None => Err(ContentError::Malformed { at, what: "no finite number" }),
+    }
 }
 
 fn time(items: &mut Items<'_>) -> Result<i64, ContentError> {
     let at = items.at();
-    let seconds = decimal(items)?;
-    milliseconds(&seconds).ok_or(ContentError::Malformed { at, what: "a time outside the range of 64 bits" })
+    let fault = |what| ContentError::Malformed { at, what };
+    let seconds = match items.scalar()? {
+        Some(Value::Integer(v) | Value::Time(v)) => v.checked_mul(1000),
+        Some(Value::Unsigned(_)) => None, // what needs 64 bits without sign in seconds is more in milliseconds
+        Some(Value::Number(number)) => milliseconds(&number),
+        Some(Value::Float(float)) if float.to_f64().is_finite() => float.milliseconds(),
+        Some(
+            Value::Float(_)
+            | Value::Boolean(_)
+            | Value::String(_)
+            | Value::Opaque(_)
+            | Value::Objlnk(..)
+            | Value::Corelnk(_),
+        )
+        | None => return Err(fault("no finite number")),
+    };
+    seconds.ok_or(fault("a time outside the range of 64 bits"))
 }
 
 /// The pack that carries `entries` to `base`; full names when `base` is the root.

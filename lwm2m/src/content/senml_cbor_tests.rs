@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::content::fuzz::{Types, context, hex};
+use crate::value::DataType;
 
 fn path(text: &str) -> ObjectPath {
     ObjectPath::parse_composite(text).unwrap()

@@ -5,14 +5,13 @@
 //! base 64 for URLs without padding. Numbers never pass through a double.
 #![deny(clippy::indexing_slicing)]
 
-use std::fmt;
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Number;
 
-use super::senml::{Names, Record, Resolver, check_label, check_version, milliseconds};
-use super::{ContentError, ContentFormat, Context, Entry, Unfit, in_given_order, json};
+use super::json_reader::{Fault, Read, Reader};
+use super::senml::{Names, Record, Resolver, check_label, check_version};
+use super::{ContentError, ContentFormat, Context, Entry, Unfit, in_given_order, json, steps};
 use crate::limits::excerpt;
 use crate::path::ObjectPath;
 use crate::value::{Decimal, Value, base64};
@@ -30,27 +29,23 @@ pub fn decode_paths(bytes: &[u8], cx: &Context<'_>) -> Result<Vec<ObjectPath>, C
 }
 
 /// Resolves record by record, so that a hostile pack is never held as a whole.
-fn read<T>(
-    bytes: &[u8],
+fn read<'b, T>(
+    bytes: &'b [u8],
     cx: &Context<'_>,
-    mut resolve: impl FnMut(Record) -> Result<Option<T>, ContentError>,
+    mut resolve: impl FnMut(&mut Record<'b>) -> Result<Option<T>, ContentError>,
 ) -> Result<Vec<T>, ContentError> {
-    let (mut out, mut failure) = (Vec::new(), None);
-    let mut sink = |record| match resolve(record) {
-        Ok(resolved) => {
-            out.extend(resolved);
-            true
+    json::read(bytes, cx.limits, |reader| {
+        let (mut out, mut others, mut first) = (Vec::new(), Vec::new(), true);
+        reader.array("an array of SenML records")?;
+        while reader.element(&mut first)? {
+            let mut record = Record::default();
+            fill(reader, &mut record, &mut others)?;
+            if let Some(resolved) = resolve(&mut record)? {
+                out.push(resolved);
+            }
         }
-        Err(error) => {
-            failure = Some(error);
-            false
-        }
-    };
-    let read = json::read(bytes, cx.limits, Pack(&mut sink));
-    match (failure, read) {
-        (Some(error), _) | (None, Err(error)) => Err(error),
-        (None, Ok(())) => Ok(out),
-    }
+        Ok(out)
+    })
 }
 
 /// The pack that carries `entries` to `base`; full names when `base` is the root.
@@ -108,154 +103,140 @@ fn value_field(value: &Value) -> Result<String, ContentError> {
     })
 }
 
-/// The array of records, each handed to the function; `false` from it ends the reading.
-struct Pack<'s>(&'s mut dyn FnMut(Record) -> bool);
-
-impl<'de> DeserializeSeed<'de> for Pack<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Pack<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of SenML records")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(record) = seq.next_element_seed(RecordSeed)? {
-            if !(self.0)(record) {
-                return Err(A::Error::custom("refused")); // the reason lies with the function
-            }
-        }
-        Ok(())
-    }
-}
-
-struct RecordSeed;
-
-impl<'de> DeserializeSeed<'de> for RecordSeed {
-    type Value = Record;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Record, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RecordSeed {
-    type Value = Record;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a SenML record")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
-        let mut record = Record::default();
-        let (mut known, mut others) = (0_u16, Vec::new());
-        while let Some(label) = map.next_key_seed(LabelSeed)? {
-            let again = match &label {
-                Ok(place) => known >> place & 1 == 1,
-                Err(other) => others.contains(other),
-            };
-            let text = match &label {
-                Ok(place) => LABELS.get(*place).copied().unwrap_or_default(),
-                Err(other) => other,
-            };
-            if again {
-                return Err(A::Error::custom(format_args!("\"{}\" twice in one record", excerpt(text))));
-            }
-            match text {
-                "bn" => record.base_name = Some(map.next_value()?),
-                "n" => record.name = Some(map.next_value()?),
-                "bt" => record.base_time = Some(time(&mut map)?),
-                "t" => record.time = Some(time(&mut map)?),
-                "bv" => record.base_value = Some(decimal(&mut map)?),
-                "bs" => record.base_sum = Some(decimal(&mut map)?),
-                "s" => record.sum = Some(decimal(&mut map)?),
-                "bver" => {
-                    let version = decimal(&mut map)?.to_integer().ok().flatten().unwrap_or(i128::MAX);
-                    check_version(version).map_err(A::Error::custom)?;
-                }
-                "v" | "vs" | "vb" | "vd" | "vlo" => {
-                    if let Some(value) = value(text, &mut map)? {
-                        record.set_value(value).map_err(A::Error::custom)?;
-                    }
-                }
-                other => {
-                    check_label(other).map_err(A::Error::custom)?;
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-            match label {
-                Ok(place) => known |= 1 << place,
-                Err(other) if others.len() < OTHER_LABELS_MAX => others.push(other),
-                Err(_) => {}
-            }
-        }
-        Ok(record)
-    }
-}
-
 /// Labels of RFC 8428 with `vlo` that mean something here.
-const LABELS: [&str; 13] = ["n", "v", "vs", "bn", "vb", "vd", "vlo", "t", "bt", "bv", "bs", "s", "bver"];
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Label {
+    BaseVersion,
+    BaseName,
+    BaseTime,
+    BaseValue,
+    BaseSum,
+    Name,
+    Value,
+    StringValue,
+    BooleanValue,
+    DataValue,
+    ObjectLink,
+    Sum,
+    Time,
+}
+
+impl Label {
+    fn of(text: &[u8]) -> Option<Label> {
+        Some(match text {
+            b"bver" => Label::BaseVersion,
+            b"bn" => Label::BaseName,
+            b"bt" => Label::BaseTime,
+            b"bv" => Label::BaseValue,
+            b"bs" => Label::BaseSum,
+            b"n" => Label::Name,
+            b"v" => Label::Value,
+            b"vs" => Label::StringValue,
+            b"vb" => Label::BooleanValue,
+            b"vd" => Label::DataValue,
+            b"vlo" => Label::ObjectLink,
+            b"s" => Label::Sum,
+            b"t" => Label::Time,
+            _ => return None, // any other text
+        })
+    }
+}
 
 /// Other labels that a record needs to remember to notice a second one.
 const OTHER_LABELS_MAX: usize = 16;
 
-/// A label: its place in [`LABELS`], or another one's text.
-struct LabelSeed;
-
-impl<'de> DeserializeSeed<'de> for LabelSeed {
-    type Value = Result<usize, Box<str>>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+/// Reads one record. `others` is memory that its unknown labels use.
+fn fill<'b>(reader: &mut Reader<'b>, record: &mut Record<'b>, others: &mut Vec<Cow<'b, str>>) -> Read<()> {
+    let (mut known, mut first) = (0_u16, true);
+    others.clear();
+    reader.object("a SenML record")?;
+    while let Some(text) = reader.key(&mut first)? {
+        let Some(label) = Label::of(&text) else {
+            let text = reader.as_text(text)?;
+            unknown(reader, others, text)?;
+            continue;
+        };
+        let bit = 1 << label as u16;
+        if known & bit != 0 {
+            return Err(twice(reader, &String::from_utf8_lossy(&text)));
+        }
+        known |= bit;
+        reader.colon()?;
+        field(reader, record, label)?;
     }
+    Ok(())
 }
 
-impl Visitor<'_> for LabelSeed {
-    type Value = Result<usize, Box<str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a label")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(LABELS.iter().position(|label| *label == text).ok_or_else(|| Box::from(text)))
-    }
+#[cold]
+fn twice(reader: &mut Reader<'_>, label: &str) -> Box<Fault> {
+    reader.fault_in_object(format_args!("\"{}\" twice in one record", excerpt(label)))
 }
 
-fn decimal<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Decimal, A::Error> {
-    let number: Number = map.next_value()?;
-    Decimal::parse(number.as_str()).map_err(A::Error::custom)
+fn unknown<'b>(reader: &mut Reader<'b>, others: &mut Vec<Cow<'b, str>>, label: Cow<'b, str>) -> Read<()> {
+    steps::count(others.len());
+    if others.contains(&label) {
+        return Err(twice(reader, &label));
+    }
+    check_label(&label).map_err(|what| reader.fault_in_object(what))?;
+    reader.colon()?;
+    reader.skip()?;
+    if others.len() < OTHER_LABELS_MAX {
+        others.push(label);
+    }
+    Ok(())
 }
 
-fn time<'de, A: MapAccess<'de>>(map: &mut A) -> Result<i64, A::Error> {
-    let number = decimal(map)?;
-    milliseconds(&number).ok_or_else(|| A::Error::custom("a time outside the range of 64 bits"))
-}
-
-/// The value under one of the five value labels; null is none (SenML-ETCH).
-fn value<'de, A: MapAccess<'de>>(label: &str, map: &mut A) -> Result<Option<Value>, A::Error> {
-    if label == "v" {
-        let Some(number) = map.next_value::<Option<Number>>()? else { return Ok(None) };
-        return Value::from_number_text(number.as_str()).map(Some).map_err(A::Error::custom);
-    }
-    if label == "vb" {
-        return Ok(map.next_value::<Option<bool>>()?.map(Value::Boolean));
-    }
-    let Some(text) = map.next_value::<Option<String>>()? else { return Ok(None) };
+fn field<'b>(reader: &mut Reader<'b>, record: &mut Record<'b>, label: Label) -> Read<()> {
     match label {
-        "vd" => match base64::decode(&text) {
-            Some(bytes) => Ok(Some(Value::Opaque(Bytes::from(bytes)))),
-            None => Err(A::Error::custom("vd is not base 64")),
+        Label::BaseName => record.base_name = Some(reader.text()?),
+        Label::Name => record.name = Some(reader.text()?),
+        Label::BaseTime => record.base_time = Some(reader.milliseconds()?),
+        Label::Time => record.time = Some(reader.milliseconds()?),
+        Label::BaseValue => record.base_value = Some(reader.number_value()?),
+        Label::BaseSum => record.base_sum = Some(reader.number_value()?),
+        Label::Sum => record.sum = Some(reader.number_value()?),
+        Label::BaseVersion => {
+            let version = decimal(reader)?.to_integer().ok().flatten().unwrap_or(i128::MAX);
+            check_version(version).map_err(|what| reader.fault_in_object(what))?;
+        }
+        Label::Value | Label::StringValue | Label::BooleanValue | Label::DataValue | Label::ObjectLink => {
+            if reader.null()? {
+                return Ok(()); // no value (SenML-ETCH)
+            }
+            let value = value(reader, label)?;
+            record.set_value(value).map_err(|what| reader.fault_in_object(what))?;
+        }
+    }
+    Ok(())
+}
+
+fn decimal(reader: &mut Reader<'_>) -> Read<Decimal> {
+    let number = reader.number(Decimal::parse_bytes)?;
+    number.map_err(|error| reader.fault_in_object(error))
+}
+
+/// The value under one of the five value labels.
+fn value(reader: &mut Reader<'_>, label: Label) -> Read<Value> {
+    match label {
+        Label::Value => reader.number_value(),
+        Label::BooleanValue => Ok(Value::Boolean(reader.boolean()?)),
+        Label::DataValue => match base64::decode(&reader.text()?) {
+            Some(bytes) => Ok(Value::Opaque(Bytes::from(bytes))),
+            None => Err(reader.fault_in_object("vd is not base 64")),
         },
-        "vlo" => Value::String(text)
-            .into_type(crate::value::DataType::Objlnk)
-            .map(Some)
-            .map_err(|error| A::Error::custom(format_args!("vlo: {error}"))),
-        _ => Ok(Some(Value::String(text))), // "vs", the last of the five
+        Label::ObjectLink => {
+            let text = reader.text()?;
+            Value::objlnk_of(&text).map_err(|error| reader.fault_in_object(format_args!("vlo: {error}")))
+        }
+        Label::StringValue
+        | Label::BaseVersion
+        | Label::BaseName
+        | Label::BaseTime
+        | Label::BaseValue
+        | Label::BaseSum
+        | Label::Name
+        | Label::Sum
+        | Label::Time => Ok(Value::String(reader.text()?.into_owned())),
     }
 }
 

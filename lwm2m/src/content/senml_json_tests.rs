@@ -202,3 +202,49 @@ fn unknown_fields_and_empty_records_are_passed_over() {
     let text = r#"[{"bver":10,"bu":"Cel","x":{"y":[1]}},{},{"n":"/3/0/9","u":"V","ut":5,"v":1}]"#;
     assert_eq!(read("/3/0", text).unwrap(), [entry("/3/0/9", Value::Integer(1))]);
 }
+
+#[test]
+fn a_reason_stays_short_whatever_was_sent() {
+    let long = "é\n".repeat(20_000);
+    for text in [
+        format!(r#"[{{"n":"/3/0/9","v":{}}}]"#, json::quoted(&long)),
+        format!(r#"[{{"n":"/3/0/9","vb":{}}}]"#, json::quoted(&long)),
+        format!("[{}]", json::quoted(&long)),
+        format!(r#"[{{"n":"/3/0/9","v":{}}}]"#, "9".repeat(60_000)),
+        format!(r#"[{{"n":"/3/0/9","v":1,{0}:1,{0}:2}}]"#, json::quoted(&long)),
+    ] {
+        let reason = read("/3/0", &text).unwrap_err().to_string();
+        assert!(reason.len() < 600, "{} bytes: {reason}", reason.len());
+    }
+}
+
+#[test]
+fn an_object_is_no_number_whatever_its_key() {
+    let text = r#"[{"n":"/3/0/9","v":{"$serde_json::private::Number":"1"}}]"#;
+    let reason = read("/3/0", text).unwrap_err().to_string();
+    assert!(reason.starts_with("invalid type: map, expected a JSON number"), "{reason}");
+}
+
+#[test]
+fn texts_with_escapes_are_read_and_half_pairs_refused() {
+    for (written, text) in [
+        (r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t"),
+        (r"\u0041\u00e9\u20AC\ud83d\uDE00x", "Aé€😀x"),
+        ("ü", "ü"),
+    ] {
+        let pack = format!(r#"[{{"n":"\u002f3/0/9","\u0076s":"{written}"}}]"#);
+        assert_eq!(read("/3/0", &pack).unwrap(), [entry("/3/0/9", Value::String(text.into()))], "{pack}");
+    }
+    for written in
+        [r"\ud83d", r"\ud83d\n", r"\ud83dx", r"\ud83d\u0041", r"\ude00", r"\u12", r"\u12g4", r"\x", "\t"]
+    {
+        let pack = format!(r#"[{{"n":"/3/0/9","vs":"{written}"}}]"#);
+        assert!(matches!(read("/3/0", &pack), Err(ContentError::NotJson { .. })), "{pack}");
+    }
+    let latin = b"[{\"n\":\"/3/0/9\",\"u\":\"\xb0C\",\"v\":1}]";
+    let types = Types(None);
+    assert_eq!(decode(path("/3/0"), latin, &context(&types)).unwrap(), [entry("/3/0/9", Value::Integer(1))]);
+    let value = b"[{\"n\":\"/3/0/9\",\"vs\":\"\xb0C\"}]";
+    let error = decode(path("/3/0"), value, &context(&types)).unwrap_err();
+    assert_eq!(error.to_string(), "not JSON: line 1, column 22");
+}

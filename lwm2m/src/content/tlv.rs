@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{ContentError, ContentFormat, Context, Entry, Unfit, in_order};
+use super::{ContentError, ContentFormat, Context, Entry, TypeMemo, Unfit, in_order, steps};
 use crate::path::ObjectPath;
 use crate::value::{DataType, Value, ValueError, ValueFault};
 
@@ -61,6 +61,7 @@ impl<'b> Records<'b> {
         if self.rest.is_empty() {
             return Ok(None);
         }
+        steps::count(1);
         let at = self.offset;
         let head = self.number(1, at)?;
         let kind = match head >> 6 {
@@ -90,7 +91,7 @@ pub fn decode(base: ObjectPath, bytes: &[u8], cx: &Context<'_>) -> Result<Vec<En
     if bytes.is_empty() && base.depth() >= 3 {
         return Err(ContentError::Truncated(0));
     }
-    let mut reader = Reader { base, cx, entries: Vec::new() };
+    let mut reader = Reader { base, cx, types: TypeMemo::new(cx), bare_parent: None, entries: Vec::new() };
     let mut records = Records { rest: bytes, offset: 0 };
     while let Some(record) = records.next()? {
         match record.kind {
@@ -120,20 +121,27 @@ fn misplaced(record: &Record<'_>) -> ContentError {
 struct Reader<'a> {
     base: ObjectPath,
     cx: &'a Context<'a>,
+    types: TypeMemo<'a>,
+    /// The instance that resources without one belong to, once it was looked up.
+    bare_parent: Option<ObjectPath>,
     entries: Vec<Entry>,
 }
 
 impl Reader<'_> {
     /// Resources at the top belong to the instance asked for; on an object read only to one that can have
     /// but instance 0.
-    fn instance_of_bare_resources(&self, record: &Record<'_>) -> Result<ObjectPath, ContentError> {
-        if self.base.depth() >= 2 {
-            return Ok(self.base.ancestor(2));
+    fn instance_of_bare_resources(&mut self, record: &Record<'_>) -> Result<ObjectPath, ContentError> {
+        if let Some(known) = self.bare_parent {
+            return Ok(known);
         }
-        match self.base.object_id() {
-            Some(object) if self.cx.model.is_single_instance(object) => Ok(self.base.child(0)?),
-            Some(_) | None => Err(misplaced(record)),
-        }
+        steps::count(1);
+        let parent = match self.base.object_id() {
+            Some(_) if self.base.depth() >= 2 => self.base.ancestor(2),
+            Some(object) if self.cx.model.is_single_instance(object) => self.base.child(0)?,
+            Some(_) | None => return Err(misplaced(record)),
+        };
+        self.bare_parent = Some(parent);
+        Ok(parent)
     }
 
     fn instance(&mut self, record: &Record<'_>) -> Result<(), ContentError> {
@@ -168,7 +176,8 @@ impl Reader<'_> {
         if self.entries.len() >= self.cx.limits.entries_max {
             return Err(ContentError::TooMany(self.cx.limits.entries_max));
         }
-        let value = decode_value(record.value, self.cx.data_type(path))
+        steps::count(record.value.len());
+        let value = decode_value(record.value, self.types.of(path))
             .map_err(|error| ContentError::Value { path, error })?;
         self.entries.push(Entry::new(path, value));
         Ok(())

@@ -41,29 +41,50 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     if body.len() % 4 == 1 {
         return None;
     }
-    let mut out = Vec::with_capacity(body.len() / 4 * 3 + 2);
+    // Exactly as many as come out, so that nothing is shrunk afterwards.
+    let mut out = Vec::with_capacity(body.len() * 3 / 4);
+    let mut wrong = 0;
     for chunk in body.as_bytes().chunks(4) {
         let mut group = 0u32;
         for letter in chunk {
-            group = group << 6 | sextet(*letter)?;
+            let sextet = SEXTETS.get(usize::from(*letter)).copied().unwrap_or(NO_LETTER);
+            wrong |= sextet;
+            group = group << 6 | u32::from(sextet & 0x3f);
         }
-        group <<= 6 * (4 - chunk.len());
-        let [_, bytes @ ..] = group.to_be_bytes();
-        out.extend(bytes.iter().take(chunk.len() - 1));
+        match chunk.len() {
+            4 => out.extend_from_slice(&[(group >> 16) as u8, (group >> 8) as u8, group as u8]),
+            3 => out.extend_from_slice(&[(group >> 10) as u8, (group >> 2) as u8]),
+            _ => out.push((group >> 4) as u8), // two letters: one is refused above
+        }
     }
-    Some(out)
+    (wrong & NO_LETTER == 0).then_some(out)
 }
 
-fn sextet(letter: u8) -> Option<u32> {
-    let value = match letter {
+/// Marks what is no letter of either alphabet.
+const NO_LETTER: u8 = 0x80;
+
+/// The value of each octet as a letter.
+const SEXTETS: [u8; 256] = {
+    let mut sextets = [NO_LETTER; 256];
+    let mut rest: &mut [u8] = &mut sextets;
+    let mut letter = 0;
+    while let [first, others @ ..] = rest {
+        *first = sextet(letter);
+        letter = letter.wrapping_add(1);
+        rest = others;
+    }
+    sextets
+};
+
+const fn sextet(letter: u8) -> u8 {
+    match letter {
         b'A'..=b'Z' => letter - b'A',
         b'a'..=b'z' => letter - b'a' + 26,
         b'0'..=b'9' => letter - b'0' + 52,
         b'+' | b'-' => 62,
         b'/' | b'_' => 63,
-        _ => return None, // any other byte
-    };
-    Some(u32::from(value))
+        _ => NO_LETTER, // any other octet
+    }
 }
 
 #[cfg(test)]

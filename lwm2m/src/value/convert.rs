@@ -11,17 +11,7 @@ use super::{DataType, Decimal, Float, NotWhole, Value, ValueError, ValueFault, b
 impl Value {
     /// This value as `data_type`; unchanged when it already has it.
     pub fn into_type(self, data_type: DataType) -> Result<Value, ValueError> {
-        match data_type {
-            DataType::Integer => self.integer(data_type).map(Value::Integer),
-            DataType::Time => self.integer(data_type).map(Value::Time),
-            DataType::UnsignedInteger => self.integer(data_type).map(Value::Unsigned),
-            DataType::Float => self.into_float().map(Value::Float),
-            DataType::Boolean => self.into_boolean().map(Value::Boolean),
-            DataType::String => self.into_string(data_type).map(Value::String),
-            DataType::Corelnk => self.into_string(data_type).map(Value::Corelnk),
-            DataType::Opaque => self.into_opaque().map(Value::Opaque),
-            DataType::Objlnk => self.into_objlnk().map(|(object, instance)| Value::Objlnk(object, instance)),
-        }
+        self.converted(data_type).map_err(|(value, fault)| value.fault(data_type, fault))
     }
 
     /// What a device sent, in the catalog's type where it converts, else in its own: what the device says is
@@ -29,9 +19,34 @@ impl Value {
     pub fn read_as(self, data_type: Option<DataType>) -> Value {
         match data_type {
             Some(data_type) if data_type != self.data_type() || matches!(self, Value::Number(_)) => {
-                self.clone().into_type(data_type).unwrap_or(self)
+                self.converted(data_type).unwrap_or_else(|(value, _)| value)
             }
             Some(_) | None => self,
+        }
+    }
+
+    /// The value in that type, or itself again with what is wrong: a hostile content has thousands that do not convert,
+    /// and neither copies nor reasons are made for them.
+    fn converted(self, data_type: DataType) -> Result<Value, (Value, ValueFault)> {
+        let converted = match data_type {
+            DataType::Integer => self.integer().map(Value::Integer),
+            DataType::Time => self.integer().map(Value::Time),
+            DataType::UnsignedInteger => self.integer().map(Value::Unsigned),
+            DataType::Float => return self.into_float().map(Value::Float),
+            DataType::Boolean => self.boolean().map(Value::Boolean),
+            DataType::String => return self.into_string().map(Value::String),
+            DataType::Corelnk => return self.into_string().map(Value::Corelnk),
+            DataType::Opaque => return self.into_opaque().map(Value::Opaque),
+            DataType::Objlnk => self.objlnk().map(|(object, instance)| Value::Objlnk(object, instance)),
+        };
+        converted.map_err(|fault| (self, fault))
+    }
+
+    /// The object link that a text names: "66:0".
+    pub(crate) fn objlnk_of(text: &str) -> Result<Value, ValueError> {
+        match parse_objlnk(text.trim()) {
+            Some((object, instance)) => Ok(Value::Objlnk(object, instance)),
+            None => Err(Value::String(text.to_owned()).fault(DataType::Objlnk, ValueFault::NotA)),
         }
     }
 
@@ -54,81 +69,59 @@ impl Value {
         ValueError { data_type, value: self.shown(), fault }
     }
 
-    fn integer<T: TryFrom<i128>>(&self, data_type: DataType) -> Result<T, ValueError> {
+    fn integer<T: TryFrom<i128>>(&self) -> Result<T, ValueFault> {
         let integer = match self {
             Value::Integer(v) | Value::Time(v) => i128::from(*v),
             Value::Unsigned(v) => i128::from(*v),
-            Value::Number(number) => self.whole(number, data_type)?,
-            Value::Float(float) => {
-                let number = float.to_decimal().ok_or_else(|| self.fault(data_type, ValueFault::NotA))?;
-                self.whole(&number, data_type)?
-            }
-            Value::String(text) => {
-                let number = Decimal::parse(text.trim()).map_err(|error| match error.fault {
-                    ValueFault::Range | ValueFault::TooLong => self.fault(data_type, error.fault),
-                    ValueFault::NotA | ValueFault::NotWhole | ValueFault::Length(_) => {
-                        self.fault(data_type, ValueFault::NotA)
-                    }
-                })?;
-                self.whole(&number, data_type)?
-            }
+            Value::Number(number) => whole(number)?,
+            Value::Float(float) => whole(&float.to_decimal().ok_or(ValueFault::NotA)?)?,
+            Value::String(text) => whole(&Decimal::read(text.trim())?)?,
             Value::Boolean(_) | Value::Opaque(_) | Value::Objlnk(..) | Value::Corelnk(_) => {
-                return Err(self.fault(data_type, ValueFault::NotA));
+                return Err(ValueFault::NotA);
             }
         };
-        T::try_from(integer).map_err(|_| self.fault(data_type, ValueFault::Range))
+        T::try_from(integer).map_err(|_| ValueFault::Range)
     }
 
-    fn whole(&self, number: &Decimal, data_type: DataType) -> Result<i128, ValueError> {
-        match number.to_integer() {
-            Ok(Some(integer)) => Ok(integer),
-            Ok(None) => Err(self.fault(data_type, ValueFault::Range)),
-            Err(NotWhole) => Err(self.fault(data_type, ValueFault::NotWhole)),
-        }
-    }
-
-    fn into_float(self) -> Result<Float, ValueError> {
-        match self {
-            Value::Float(float) => Ok(float),
-            Value::Number(number) => Ok(number.into()),
-            Value::Integer(v) | Value::Time(v) => Ok(Decimal::from(v).into()),
-            Value::Unsigned(v) => Ok(Decimal::from(v).into()),
+    fn into_float(self) -> Result<Float, (Value, ValueFault)> {
+        let read = match self {
+            Value::Float(float) => return Ok(float),
+            Value::Number(number) => return Ok(number.into()),
+            Value::Integer(v) | Value::Time(v) => return Ok(Decimal::from(v).into()),
+            Value::Unsigned(v) => return Ok(Decimal::from(v).into()),
             Value::String(ref text) => {
                 let text = text.trim();
                 match Float::from_special_name(text) {
                     Some(special) => Ok(special),
-                    None => Decimal::parse(text)
-                        .map(Float::from)
-                        .map_err(|error| self.fault(DataType::Float, error.fault)),
+                    None => Decimal::read(text).map(Float::from),
                 }
             }
             Value::Boolean(_) | Value::Opaque(_) | Value::Objlnk(..) | Value::Corelnk(_) => {
-                Err(self.fault(DataType::Float, ValueFault::NotA))
+                Err(ValueFault::NotA)
             }
-        }
+        };
+        read.map_err(|fault| (self, fault))
     }
 
-    fn into_boolean(self) -> Result<bool, ValueError> {
-        match &self {
+    fn boolean(&self) -> Result<bool, ValueFault> {
+        match self {
             Value::Boolean(value) => return Ok(*value),
             Value::String(text) => match text.trim() {
                 "true" | "1" => return Ok(true),
                 "false" | "0" => return Ok(false),
                 _ => {} // any other text
             },
-            Value::Integer(_) | Value::Unsigned(_) | Value::Number(_) => {
-                match self.integer::<i64>(DataType::Boolean) {
-                    Ok(0) => return Ok(false),
-                    Ok(1) => return Ok(true),
-                    Ok(_) | Err(_) => {}
-                }
-            }
+            Value::Integer(_) | Value::Unsigned(_) | Value::Number(_) => match self.integer::<i64>() {
+                Ok(0) => return Ok(false),
+                Ok(1) => return Ok(true),
+                Ok(_) | Err(_) => {}
+            },
             Value::Float(_) | Value::Time(_) | Value::Opaque(_) | Value::Objlnk(..) | Value::Corelnk(_) => {}
         }
-        Err(self.fault(DataType::Boolean, ValueFault::NotA))
+        Err(ValueFault::NotA)
     }
 
-    fn into_string(self, data_type: DataType) -> Result<String, ValueError> {
+    fn into_string(self) -> Result<String, (Value, ValueFault)> {
         match self {
             Value::String(text) | Value::Corelnk(text) => Ok(text),
             Value::Boolean(value) => Ok(value.to_string()),
@@ -138,16 +131,14 @@ impl Value {
             | Value::Number(_)
             | Value::Time(_)
             | Value::Objlnk(..) => Ok(self.to_text()),
-            Value::Opaque(_) => Err(self.fault(data_type, ValueFault::NotA)),
+            Value::Opaque(_) => Err((self, ValueFault::NotA)),
         }
     }
 
-    fn into_opaque(self) -> Result<Bytes, ValueError> {
-        match self {
-            Value::Opaque(bytes) => Ok(bytes),
-            Value::String(ref text) => base64::decode(text.trim())
-                .map(Bytes::from)
-                .ok_or_else(|| self.fault(DataType::Opaque, ValueFault::NotA)),
+    fn into_opaque(self) -> Result<Bytes, (Value, ValueFault)> {
+        let read = match self {
+            Value::Opaque(bytes) => return Ok(bytes),
+            Value::String(ref text) => base64::decode(text.trim()).map(Bytes::from),
             Value::Integer(_)
             | Value::Unsigned(_)
             | Value::Float(_)
@@ -155,18 +146,15 @@ impl Value {
             | Value::Boolean(_)
             | Value::Time(_)
             | Value::Objlnk(..)
-            | Value::Corelnk(_) => Err(self.fault(DataType::Opaque, ValueFault::NotA)),
-        }
+            | Value::Corelnk(_) => None,
+        };
+        read.ok_or((self, ValueFault::NotA))
     }
 
-    fn into_objlnk(self) -> Result<(u16, u16), ValueError> {
-        match &self {
-            Value::Objlnk(object, instance) => return Ok((*object, *instance)),
-            Value::String(text) => {
-                if let Some(link) = parse_objlnk(text.trim()) {
-                    return Ok(link);
-                }
-            }
+    fn objlnk(&self) -> Result<(u16, u16), ValueFault> {
+        match self {
+            Value::Objlnk(object, instance) => Ok((*object, *instance)),
+            Value::String(text) => parse_objlnk(text.trim()).ok_or(ValueFault::NotA),
             Value::Integer(_)
             | Value::Unsigned(_)
             | Value::Float(_)
@@ -174,9 +162,16 @@ impl Value {
             | Value::Boolean(_)
             | Value::Opaque(_)
             | Value::Time(_)
-            | Value::Corelnk(_) => {}
+            | Value::Corelnk(_) => Err(ValueFault::NotA),
         }
-        Err(self.fault(DataType::Objlnk, ValueFault::NotA))
+    }
+}
+
+fn whole(number: &Decimal) -> Result<i128, ValueFault> {
+    match number.to_integer() {
+        Ok(Some(integer)) => Ok(integer),
+        Ok(None) => Err(ValueFault::Range),
+        Err(NotWhole) => Err(ValueFault::NotWhole),
     }
 }
 

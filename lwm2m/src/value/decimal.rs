@@ -6,212 +6,169 @@
 
 use std::fmt;
 
+use super::digits::{self, Parts};
 use super::{DataType, ValueError, ValueFault};
-use crate::limits::NUMBER_TEXT_MAX;
 
-/// A finite number in the grammar of JSON (RFC 8259 §6), of at most [`NUMBER_TEXT_MAX`] characters, whose
+/// A finite number in the grammar of JSON (RFC 8259 §6), of at most [`crate::limits::NUMBER_TEXT_MAX`] characters, whose
 /// magnitude a double can hold.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Decimal(Box<str>);
+pub struct Decimal(Text);
+
+/// Characters of a number that need no memory of their own: nearly all have fewer.
+const SHORT_MAX: usize = 22;
+
+/// The text of a number. One of up to [`SHORT_MAX`] characters is always `Short`, and zeros fill its rest, so that equal
+/// texts are equal here.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Text {
+    Short { length: u8, bytes: [u8; SHORT_MAX] },
+    Long(Box<str>),
+}
 
 impl Decimal {
     /// Checks and keeps `text`. Errors: no JSON number, too long, or beyond a double's range (1e999).
     pub fn parse(text: &str) -> Result<Self, ValueError> {
-        let fault = |fault| ValueError::new(DataType::Float, text, fault);
-        if text.len() > NUMBER_TEXT_MAX {
-            return Err(fault(ValueFault::TooLong));
+        Decimal::read(text).map_err(|fault| ValueError::new(DataType::Float, text, fault))
+    }
+
+    pub(crate) fn parse_bytes(text: &[u8]) -> Result<Self, ValueError> {
+        Decimal::read_bytes(text).map_err(|fault| super::number_fault(text, fault))
+    }
+
+    /// The same with the bare fault, for those who go on without it.
+    pub(crate) fn read(text: &str) -> Result<Self, ValueFault> {
+        Decimal::read_bytes(text.as_bytes())
+    }
+
+    pub(super) fn read_bytes(text: &[u8]) -> Result<Self, ValueFault> {
+        digits::check(text).map(|()| Decimal::known(text))
+    }
+
+    /// Keeps a text that is known to be a number within the bounds.
+    pub(super) fn known(text: &[u8]) -> Decimal {
+        let mut bytes = [0; SHORT_MAX];
+        match bytes.get_mut(..text.len()) {
+            Some(places) => {
+                places.copy_from_slice(text);
+                Decimal(Text::Short { length: text.len() as u8, bytes })
+            }
+            None => Decimal(Text::Long(std::str::from_utf8(text).unwrap_or_default().into())),
         }
-        if !is_json_number(text.as_bytes()) {
-            return Err(fault(ValueFault::NotA));
+    }
+
+    /// The digits of an integer.
+    pub(super) fn of_integer(integer: i64) -> Decimal {
+        let mut bytes = [0; SHORT_MAX];
+        let mut rest = integer.unsigned_abs();
+        let digits = rest.checked_ilog10().unwrap_or(0) as usize + 1;
+        let sign = usize::from(integer < 0);
+        for place in bytes.iter_mut().take(sign + digits).rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
         }
-        let double: f64 = text.parse().map_err(|_| fault(ValueFault::NotA))?;
-        if !double.is_finite() {
-            return Err(fault(ValueFault::Range));
+        if let (Some(first), true) = (bytes.first_mut(), integer < 0) {
+            *first = b'-';
         }
-        Ok(Decimal(text.into()))
+        Decimal(Text::Short { length: (sign + digits) as u8, bytes })
     }
 
     /// The digits as they came.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Short { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(), // it was a text when it was kept
+            Text::Long(text) => text,
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Text::Long(text) => text.as_bytes(),
+        }
     }
 
     /// The nearest double.
     pub fn to_f64(&self) -> f64 {
-        self.0.parse().unwrap_or(f64::NAN)
+        self.as_str().parse().unwrap_or(f64::NAN)
     }
 
     /// True when the text has neither fraction nor exponent.
     pub fn is_integer_text(&self) -> bool {
-        !self.0.contains(['.', 'e', 'E'])
+        self.as_bytes().iter().all(|byte| *byte == b'-' || byte.is_ascii_digit())
     }
 
     /// The exact integer: `None` inside `Ok` when it has more than 38 digits, an error when it is not whole.
     pub fn to_integer(&self) -> Result<Option<i128>, NotWhole> {
-        match self.parts() {
-            Some((mantissa, exponent)) => scale(mantissa, exponent),
-            None => Ok(None),
-        }
+        self.parts().map_or(Ok(None), Parts::to_integer)
     }
 
     /// The number times 10^`digits`, rounded half away from zero; `None` when it has more than 38 digits.
     pub fn scaled(&self, digits: i32) -> Option<i128> {
-        let (mantissa, exponent) = self.parts()?;
-        let exponent = exponent.saturating_add(digits);
-        match scale(mantissa, exponent) {
-            Ok(whole) => whole,
-            Err(NotWhole) => {
-                let Some(divisor) = power_of_ten(exponent.unsigned_abs()) else { return Some(0) };
-                let (quotient, rest) = (mantissa / divisor, mantissa % divisor);
-                let up = rest.unsigned_abs() >= divisor.unsigned_abs().div_ceil(2);
-                Some(if up { quotient + mantissa.signum() } else { quotient })
-            }
-        }
+        self.parts()?.scaled(digits)
     }
 
     /// The exact sum, or the sum of the two doubles when it does not fit 38 digits; `None` when that is not
     /// finite.
     pub fn sum(&self, other: &Decimal) -> Option<Decimal> {
-        if let Some(sum) = self.exact_sum(other) {
+        if let (Some(a), Some(b)) = (self.parts(), other.parts())
+            && let Some(sum) = a.sum(b).and_then(Parts::to_decimal)
+        {
             return Some(sum);
         }
-        Decimal::from_f64(self.to_f64() + other.to_f64())
+        Decimal::from_f64(self.quick_double() + other.quick_double())
     }
 
-    fn exact_sum(&self, other: &Decimal) -> Option<Decimal> {
-        let ((a, ea), (b, eb)) = (self.parts()?, other.parts()?);
-        let exponent = ea.min(eb);
-        let lift = |m: i128, e: i32| m.checked_mul(power_of_ten(e.abs_diff(exponent))?);
-        Decimal::from_parts(lift(a, ea)?.checked_add(lift(b, eb)?)?, exponent)
+    /// The double of its first digits: the nearest one, but for numbers of twenty digits and more.
+    pub(crate) fn quick_double(&self) -> f64 {
+        digits::quick_double(self.as_bytes())
     }
 
     /// `mantissa` × 10^`exponent` as text: plain digits where that is short, else with an exponent.
     pub fn from_parts(mantissa: i128, exponent: i32) -> Option<Decimal> {
-        let sign = if mantissa < 0 { "-" } else { "" };
-        let digits = mantissa.unsigned_abs().to_string();
-        let text = match usize::try_from(exponent.unsigned_abs()) {
-            Ok(0) => format!("{sign}{digits}"),
-            Ok(n) if exponent > 0 && n <= 18 && mantissa != 0 => format!("{sign}{digits}{}", "0".repeat(n)),
-            Ok(n) if exponent < 0 && n <= 40 => {
-                let padded = format!("{digits:0>width$}", width = n + 1);
-                let (whole, fraction) = padded.split_at(padded.len() - n);
-                format!("{sign}{whole}.{fraction}")
-            }
-            _ if mantissa == 0 => "0".to_owned(),
-            _ => format!("{sign}{digits}e{exponent}"),
-        };
-        Decimal::parse(&text).ok()
+        digits::of_parts(mantissa, exponent)
     }
 
     /// The shortest text that reads back as this double; `None` when it is not finite.
     pub fn from_f64(double: f64) -> Option<Decimal> {
-        // `{:?}` writes JSON's grammar for finite values: "21.5", "1e-7", "1e300".
-        double.is_finite().then(|| format!("{double:?}")).and_then(|text| Decimal::parse(&text).ok())
+        double.is_finite().then(|| digits::shortest(double))
     }
 
-    /// Digits without point, and the power of ten behind them; `None` beyond 38 digits.
-    fn parts(&self) -> Option<(i128, i32)> {
-        let (number, exponent) = match self.0.split_once(['e', 'E']) {
-            Some((number, exponent)) => (number, parse_exponent(exponent)),
-            None => (&*self.0, 0),
-        };
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        // Zeros at the end of a fraction carry no value and would only use up the 38 digits.
-        let fraction = fraction.trim_end_matches('0');
-        let mantissa: i128 = format!("{whole}{fraction}").parse().ok()?;
-        let places = i32::try_from(fraction.len()).ok()?;
-        Some((mantissa, exponent.saturating_sub(places)))
+    /// The same of a single.
+    pub(super) fn from_f32(single: f32) -> Option<Decimal> {
+        single.is_finite().then(|| digits::shortest(single))
     }
-}
 
-/// An exponent's value, held within ±1 000 000: beyond, the number is 0 (a huge one was refused before).
-fn parse_exponent(text: &str) -> i32 {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let size = digits.bytes().fold(0i32, |n, d| (n * 10 + i32::from(d - b'0')).min(100_000));
-    if negative { -size } else { size }
+    /// Its digits; `None` beyond 128 bits.
+    pub(crate) fn parts(&self) -> Option<Parts> {
+        Parts::of(self.as_bytes())
+    }
 }
 
 /// A number with a fraction where a whole one is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotWhole;
 
-fn power_of_ten(exponent: u32) -> Option<i128> {
-    10i128.checked_pow(exponent)
-}
-
-/// `mantissa` × 10^`exponent` exactly.
-fn scale(mantissa: i128, exponent: i32) -> Result<Option<i128>, NotWhole> {
-    if mantissa == 0 {
-        return Ok(Some(0));
-    }
-    let power = power_of_ten(exponent.unsigned_abs());
-    if exponent >= 0 {
-        return Ok(power.and_then(|p| mantissa.checked_mul(p)));
-    }
-    match power {
-        Some(p) if mantissa % p == 0 => Ok(Some(mantissa / p)),
-        Some(_) | None => Err(NotWhole),
-    }
-}
-
-/// RFC 8259 §6: `-? (0 | [1-9] digits) (. digits)? ([eE] [+-]? digits)?`.
-fn is_json_number(text: &[u8]) -> bool {
-    let rest = text.strip_prefix(b"-").unwrap_or(text);
-    let (whole, rest) = split_digits(rest);
-    if whole.is_empty() || (whole.len() > 1 && whole.first() == Some(&b'0')) {
-        return false;
-    }
-    let rest = match rest.strip_prefix(b".") {
-        Some(after_point) => {
-            let (fraction, rest) = split_digits(after_point);
-            if fraction.is_empty() {
-                return false;
-            }
-            rest
-        }
-        None => rest,
-    };
-    match rest.split_first() {
-        None => true,
-        Some((b'e' | b'E', exponent)) => {
-            let digits =
-                exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
-            let (digits, rest) = split_digits(digits);
-            !digits.is_empty() && rest.is_empty()
-        }
-        Some(_) => false,
-    }
-}
-
-fn split_digits(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let end = bytes.iter().position(|b| !b.is_ascii_digit()).unwrap_or(bytes.len());
-    bytes.split_at(end)
-}
-
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl From<i64> for Decimal {
     fn from(value: i64) -> Self {
-        Decimal(value.to_string().into())
+        Decimal::of_integer(value)
     }
 }
 
 impl From<u64> for Decimal {
     fn from(value: u64) -> Self {
-        Decimal(value.to_string().into())
+        Decimal::from_parts(value.into(), 0).expect("an integer of 64 bits is in range")
     }
 }
 
@@ -220,6 +177,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::NUMBER_TEXT_MAX;
 
     fn decimal(text: &str) -> Decimal {
         Decimal::parse(text).unwrap()

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::decimal::Decimal;
+use super::digits::Parts;
 
 /// A Float value: single, double, or decimal text.
 #[derive(Clone)]
@@ -49,8 +50,38 @@ impl Float {
     pub fn to_decimal(&self) -> Option<Decimal> {
         match &self.0 {
             Repr::Decimal(value) => Some(value.clone()),
-            Repr::Single(_) | Repr::Double(_) => Decimal::parse(&self.to_text()).ok(),
+            Repr::Single(value) => Decimal::from_f32(*value),
+            Repr::Double(value) => Decimal::from_f64(*value),
         }
+    }
+
+    /// The parts of those digits, without their text; `None` for NaN and the infinities, and beyond 128 bits.
+    pub(crate) fn parts(&self) -> Option<Parts> {
+        match &self.0 {
+            Repr::Single(value) if value.is_finite() => Parts::of_float(*value),
+            Repr::Double(value) if value.is_finite() => Parts::of_float(*value),
+            Repr::Single(_) | Repr::Double(_) => None,
+            Repr::Decimal(value) => value.parts(),
+        }
+    }
+
+    /// Milliseconds of so many seconds, rounded as their digits are; `None` beyond 64 bits.
+    pub(crate) fn milliseconds(&self) -> Option<i64> {
+        /// Where the digits of a double are far finer than a millisecond, and where those of a single are.
+        const FINE: (f64, f64) = (4e9, 64.0);
+        /// Near a half, digits decide what the binary value cannot.
+        const NEAR_HALF: f64 = 0.01;
+        let (value, fine) = match &self.0 {
+            Repr::Single(value) => (f64::from(*value), FINE.1),
+            Repr::Double(value) => (*value, FINE.0),
+            Repr::Decimal(_) => (0.0, -1.0),
+        };
+        let milliseconds = value * 1000.0;
+        let rounded = milliseconds.round();
+        if value.abs() < fine && ((milliseconds - rounded).abs() - 0.5).abs() > NEAR_HALF {
+            return Some(rounded as i64);
+        }
+        self.parts()?.scaled(3).and_then(|milliseconds| i64::try_from(milliseconds).ok())
     }
 
     fn special_name(&self) -> &'static str {
@@ -129,6 +160,19 @@ mod tests {
             assert_eq!(Float::from_special_name(special).unwrap().to_text(), special);
         }
         assert!(Float::from(f64::NAN).to_decimal().is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn milliseconds_are_those_of_the_digits(double: f64, single: f32, near in -5e9f64..5e9, low in -100f32..100.0) {
+            let tie = (near * 1000.0).round() / 1000.0 + 0.0005;
+            let floats = [double, near, near / 1e6, tie, near.round()].map(Float::from);
+            for float in floats.into_iter().chain([single, low, low / 1e3].map(Float::from)) {
+                let digits = float.to_decimal().and_then(|number| number.scaled(3));
+                let exact = digits.and_then(|milliseconds| i64::try_from(milliseconds).ok());
+                proptest::prop_assert_eq!(float.milliseconds(), exact, "{:?}", float);
+            }
+        }
     }
 
     #[test]

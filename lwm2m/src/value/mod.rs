@@ -7,6 +7,7 @@
 pub mod base64;
 mod convert;
 mod decimal;
+mod digits;
 mod float;
 mod json;
 
@@ -15,6 +16,7 @@ use std::fmt;
 use bytes::Bytes;
 
 pub use self::decimal::{Decimal, NotWhole};
+pub(crate) use self::digits::Parts;
 pub use self::float::Float;
 pub use self::json::ElementError;
 use crate::limits::excerpt;
@@ -150,21 +152,43 @@ impl Value {
         Value::Number(number)
     }
 
+    /// A decimal whose text is no integer.
+    pub(crate) fn from_number(number: Decimal) -> Value {
+        Value::Number(number)
+    }
+
     /// The same from the text of a JSON number.
     ///
     /// # Errors
     /// As [`Decimal::parse`].
     pub fn from_number_text(text: &str) -> Result<Value, ValueError> {
+        Value::from_number_bytes(text.as_bytes())
+    }
+
+    pub(crate) fn from_number_bytes(text: &[u8]) -> Result<Value, ValueError> {
         // Nearly all are short integers, and need no decimal in between.
-        let digits = text.strip_prefix('-').unwrap_or(text);
-        let short = digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if short
-            && (!digits.starts_with('0') || digits == "0")
-            && let Ok(integer) = text.parse()
-        {
-            return Ok(Value::Integer(integer));
+        let (negative, digits) = match text.strip_prefix(b"-") {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        if (1..=18).contains(&digits.len()) && (digits.first() != Some(&b'0') || digits == b"0") {
+            let read = digits.iter().try_fold(0i64, |number, digit| {
+                digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+            });
+            if let Some(number) = read {
+                return Ok(Value::Integer(if negative { -number } else { number }));
+            }
         }
-        Decimal::parse(text).map(Value::from_decimal)
+        Decimal::read_bytes(text).map(Value::from_decimal).map_err(|fault| number_fault(text, fault))
+    }
+
+    /// Milliseconds of a JSON number of seconds; `None` beyond 64 bits.
+    ///
+    /// # Errors
+    /// As [`Decimal::parse`].
+    pub(crate) fn milliseconds_of(text: &[u8]) -> Result<Option<i64>, ValueError> {
+        let parts = Parts::checked(text).map_err(|fault| number_fault(text, fault))?;
+        Ok(parts.and_then(|parts| parts.scaled(3)).and_then(|ms| i64::try_from(ms).ok()))
     }
 
     /// An integer of a format without types; beyond 64 bits it stays a decimal.
@@ -174,10 +198,9 @@ impl Value {
         }
         match u64::try_from(integer) {
             Ok(unsigned) => Value::Unsigned(unsigned),
-            // 39 digits at most: always a legal decimal.
-            Err(_) => match Decimal::parse(&integer.to_string()) {
-                Ok(number) => Value::Number(number),
-                Err(_) => Value::Float(Float::from(integer as f64)),
+            Err(_) => match Decimal::from_parts(integer, 0) {
+                Some(number) => Value::Number(number),
+                None => Value::Float(Float::from(integer as f64)), // 39 digits at most: never taken
             },
         }
     }
@@ -186,16 +209,24 @@ impl Value {
     /// 1 or 0, Opaque in base 64, Time in seconds.
     pub fn to_text(&self) -> String {
         match self {
-            Value::Integer(v) | Value::Time(v) => v.to_string(),
+            Value::Integer(v) | Value::Time(v) => Decimal::from(*v).as_str().to_owned(),
             Value::Unsigned(v) => v.to_string(),
             Value::Float(v) => v.to_text(),
             Value::Number(v) => v.as_str().to_owned(),
             Value::Boolean(v) => if *v { "1" } else { "0" }.to_owned(),
             Value::String(v) | Value::Corelnk(v) => v.clone(),
             Value::Opaque(v) => base64::encode(v),
-            Value::Objlnk(object, instance) => format!("{object}:{instance}"),
+            Value::Objlnk(object, instance) => {
+                let [object, instance] = [object, instance].map(|id| Decimal::from(i64::from(*id)));
+                [object.as_str(), ":", instance.as_str()].concat()
+            }
         }
     }
+}
+
+#[cold]
+fn number_fault(text: &[u8], fault: ValueFault) -> ValueError {
+    ValueError::new(DataType::Float, &String::from_utf8_lossy(text), fault)
 }
 
 /// A value that does not fit its type. `Display` names both, for people.
