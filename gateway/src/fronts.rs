@@ -230,6 +230,7 @@ fn sn(config: &Config) -> sn_proto::Config {
         forwarders: networks(&sn.forwarders),
         limits: sn_proto::limits::Limits {
             clients_max: limits.connections as usize,
+            idle_timeout: config.mqtt.idle_timeout,
             topics_per_client_max: sn.max_topics as usize,
             client_id_bytes_max: sn.max_client_id as usize,
             datagram_bytes_max: sn.max_datagram as usize,

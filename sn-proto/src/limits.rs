@@ -9,6 +9,9 @@ pub struct Limits {
     pub clients_max: usize,
     /// Clients in the will handshake that have no session yet: strangers, so few. Beyond: CONNACK "congestion".
     pub handshakes_max: usize,
+    /// A client with keep-alive 0 that was not heard for so long is lost; `None`: never. A CONNECT costs a stranger
+    /// nothing, so each must end some day.
+    pub idle_timeout: Option<Duration>,
     /// A will handshake ends after this, silently.
     pub handshake_timeout: Duration,
     /// Octets of a ClientId. Beyond: CONNACK "not supported". The specification says 23, clients use 196.
@@ -44,6 +47,7 @@ impl Default for Limits {
         Limits {
             clients_max: 200_000,
             handshakes_max: 10_000,
+            idle_timeout: Some(Duration::from_secs(24 * 3600)),
             handshake_timeout: Duration::from_secs(10),
             client_id_bytes_max: 255,
             will_bytes_max: 4096,

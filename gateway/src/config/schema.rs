@@ -208,7 +208,7 @@ schema! {
         /// The longest keep-alive that a client may ask for; a longer one is refused.
         max_keepalive: Duration, "mqtt.max_keepalive" = "\"65535s\"",
             Kind::Duration { min: SECOND, max: Duration::from_secs(65_535), may_be_off: false, whole_seconds: true }, Reload;
-        /// When a client with keep-alive 0 is closed that sends nothing at all.
+        /// When a client with keep-alive 0 is closed that sends nothing at all (MQTT-SN too).
         idle_timeout: Option<Duration>, "mqtt.idle_timeout" = "\"24h\"", EXPIRY, Reload, example = "\"off\"";
         /// How long the broker keeps the session of a client that is away (every protocol).
         session_expiry: Option<Duration>, "mqtt.session_expiry" = "\"off\"", EXPIRY, Reload, example = "\"14d\"";

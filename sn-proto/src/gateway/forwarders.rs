@@ -47,9 +47,12 @@ impl SnGateway {
     }
 
     fn is_vacant(&self, client: &Client, ip: IpAddr) -> bool {
-        if client.route.node().is_none() || client.route.ip() != ip {
-            return false; // its slot is another's by now
-        }
+        // Else its slot is another's by now.
+        client.route.node().is_some() && client.route.ip() == ip && self.has_shown_nothing(client)
+    }
+
+    /// Whether nothing is lost with this client: no session yet, or one without anything in it.
+    pub(super) fn has_shown_nothing(&self, client: &Client) -> bool {
         match client.state {
             State::Handshake => true,
             // Beside a session that it is to replace, it is that session's.

@@ -72,11 +72,15 @@ impl SnGateway {
 
     /// Another ClientId speaks from the address of this client: the port has a new owner. The old session is not
     /// merged with the new one; it goes on without an address until its keep-alive or sleep ends, or it is heard
-    /// from elsewhere.
+    /// from elsewhere. One with nothing in it ends: else one port could leave any number of them behind.
     pub(super) fn leave_address(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.handshake = None;
+        let Some(client) = self.clients.get(slot) else { return };
         match client.state {
+            State::Active if self.has_shown_nothing(client) => {
+                self.end(slot, broker_core::link::Ending::Clean, turn.out);
+            }
             State::Handshake => self.forget(slot),
             State::Connecting => self.end(slot, broker_core::link::Ending::Clean, turn.out),
             State::Active => {

@@ -134,6 +134,9 @@ impl SnGateway {
         self.counters.sleepers_moved += 1;
         let was_routed = self.clients.get(slot).is_some_and(|client| client.routed);
         self.move_client(slot, turn);
+        if self.clients.get(slot).is_some_and(|client| !client.clean) {
+            self.note_place(slot, turn.out); // a restart would send to where it was
+        }
         turn.reply(Message::PingResp);
         if was_routed {
             self.resend_open(slot, turn.now, turn.out);

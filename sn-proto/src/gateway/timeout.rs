@@ -56,7 +56,7 @@ impl SnGateway {
             self.end(slot, Ending::Clean, out);
             return self.return_address(&name, route, out);
         }
-        if keep_alive_deadline(client).is_some_and(|deadline| deadline <= now.instant) {
+        if keep_alive_deadline(client, &self.config).is_some_and(|deadline| deadline <= now.instant) {
             self.counters.keep_alive_lapsed += 1;
             self.tell(slot, Message::Disconnect(None), out);
             return self.end(slot, Ending::Abnormal, out);
@@ -144,8 +144,8 @@ impl SnGateway {
         let flight = outgoing.and_then(|it| it.flight.as_ref()).map(|it| it.due);
         let awake = awake_deadline(client, &self.config);
         let released = client.released.until();
-        let deadlines =
-            [handshake, keep_alive_deadline(client), awake, register, flight, released, connecting];
+        let keep_alive = keep_alive_deadline(client, &self.config);
+        let deadlines = [handshake, keep_alive, awake, register, flight, released, connecting];
         let earliest = deadlines.into_iter().flatten().filter(|it| *it != Instant::FAR_FUTURE).min();
         if let Some(earliest) = earliest {
             let deadline = earliest.max(now + Duration::from_millis(1));
@@ -163,13 +163,15 @@ fn is_sending(client: &Client) -> bool {
     }
 }
 
-/// One and a half times the Duration of CONNECT: wide enough for both tolerances of §7.2.
-fn keep_alive_deadline(client: &Client) -> Option<Instant> {
+/// One and a half times the Duration of CONNECT: wide enough for both tolerances of §7.2. A client that asked for no
+/// supervision gets that of its idleness.
+fn keep_alive_deadline(client: &Client, config: &Config) -> Option<Instant> {
     match client.state {
         State::Active if client.keep_alive > 0 => {
             Some(client.heard + Duration::from_millis(u64::from(client.keep_alive) * 1500))
         }
-        State::Active | State::Handshake | State::Connecting | State::Asleep | State::Awake => None,
+        State::Active => config.limits.idle_timeout.map(|idle| client.heard + idle),
+        State::Handshake | State::Connecting | State::Asleep | State::Awake => None,
     }
 }
 

@@ -213,6 +213,7 @@ fn resume_finds_the_sleeper_from_a_new_place() {
     house.say(5, resume("d"));
     assert_eq!(house.heard(1), [FromBroker::Closed(CloseReason::TakenOver)]);
     assert!(matches!(house.heard(5)[..], [FromBroker::Connack { session_present: true, .. }]));
+    house.disconnect(1, Ending::Clean); // the old link has no say any more
     house.say(5, ToBroker::Drain { max: 10 });
     assert_eq!(ack_all(&mut house, 5), ["t/1=a/2", "drained"]);
     house.say(6, resume("nobody"));

@@ -291,3 +291,54 @@ fn what_the_old_connection_sent_while_the_new_one_was_checked_is_a_repetition() 
         assert_eq!(w.heard(place), ["PUBLISH n1025 q1 2"]);
     }
 }
+
+#[test]
+fn after_a_restart_an_active_client_is_where_it_had_moved_to() {
+    let mut w = World::with(Config { rebind_active: true, ..plain() });
+    w.connect_with(A, "c1", 0x00, 0);
+    w.subscribe(A, "ab", 1);
+    w.send(A2, "04 16 6331");
+    w.heard(A);
+    assert_eq!(w.heard(A2), ["PINGRESP"]);
+    w.restart();
+    w.mqtt_publish("ab", "1", 1);
+    assert!(w.heard(A).is_empty(), "whoever is there now is nobody's business");
+    assert_eq!(w.heard(A2), ["PUBLISH n1025 q1 1"]);
+}
+
+#[test]
+fn a_client_without_keep_alive_is_lost_when_it_is_not_heard_for_a_day() {
+    for idle_timeout in [Some(std::time::Duration::from_secs(24 * 3600)), None] {
+        let limits = crate::limits::Limits { idle_timeout, ..crate::limits::Limits::default() };
+        let mut w = World::with(Config { limits, ..plain() });
+        w.mqtt_subscribe("w/#");
+        w.connect_with(A, "c1", 0x08, 0);
+        w.send(A, "06 07 20 772F74");
+        w.send(A, "05 09 627965");
+        w.pass_seconds(23 * 3600);
+        w.send(A, "02 17"); // anything
+        w.pass_seconds(23 * 3600);
+        assert_eq!(w.state("c1"), Some(State::Active));
+        w.heard(A);
+        w.pass_seconds(3601);
+        let lost = idle_timeout.is_some();
+        assert_eq!(w.state("c1").is_none(), lost);
+        assert_eq!(w.mqtt_heard().len(), usize::from(lost), "its will");
+        assert_eq!(w.heard(A).len(), usize::from(lost), "DISCONNECT");
+    }
+}
+
+#[test]
+fn one_port_with_many_client_ids_leaves_no_sessions_behind() {
+    let mut w = World::new();
+    let before = w.broker.status().sessions;
+    for number in 0..500 {
+        w.connect_with(A, &format!("flood{number}"), 0x04, 0);
+    }
+    assert_eq!(w.gateway.clients(), 1);
+    assert_eq!(w.broker.status().sessions, before + 1);
+    // Who has something in it stays, for it may be heard from elsewhere.
+    w.subscribe(A, "ab", 1);
+    w.connect_with(A, "another", 0x04, 0);
+    assert_eq!(w.gateway.clients(), 2);
+}
