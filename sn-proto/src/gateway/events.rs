@@ -87,7 +87,8 @@ impl SnGateway {
         if restored.asleep.is_none() && !restored.attached {
             return; // offline: the broker has all that is to know
         }
-        let free = self.clients.by_route(place.route.as_ref()).is_none();
+        let free =
+            place.route.address().remote.port() != 0 && self.clients.by_route(place.route.as_ref()).is_none();
         let mut client = Client::new(Arc::clone(name), place.route, now.instant, State::Asleep);
         client.routed = free;
         client.next_msg_id = self.rng.next_u16();

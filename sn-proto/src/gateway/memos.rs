@@ -8,7 +8,7 @@ use broker_core::{Now, ToBroker};
 use bytes::Bytes;
 
 use super::SnGateway;
-use crate::client::Intent;
+use crate::client::{Intent, Route};
 use crate::topics::{Change, Place, Registry, Update};
 use crate::wire::{Message, RegAck, ReturnCode};
 
@@ -74,6 +74,19 @@ impl SnGateway {
             sleep: client.sleep,
             proven: client.identity.is_some(),
         };
+        if self.registry(slot).is_some_and(|registry| registry.set_place(place)) {
+            self.note_change(slot, Change::Place, AfterMemo::Nothing, out);
+        }
+    }
+
+    /// Notes that a client is no longer where the memo has it, so that a restart does not look for it there: its host
+    /// stays, with port 0, which nobody has.
+    pub(super) fn note_displaced(&mut self, slot: u32, out: &mut Actions) {
+        let topics = self.clients.get(slot).and_then(|client| client.topics.as_ref());
+        let Some(mut place) = topics.and_then(|topics| topics.place()).cloned() else { return };
+        let mut address = place.route.address();
+        address.remote.set_port(0);
+        place.route = Route::new(address, place.route.node());
         if self.registry(slot).is_some_and(|registry| registry.set_place(place)) {
             self.note_change(slot, Change::Place, AfterMemo::Nothing, out);
         }

@@ -8,6 +8,7 @@ use broker_core::link::{
 };
 use broker_core::{Now, SessionName, ToBroker, Will};
 
+use super::timeout::supervision;
 use super::{SnGateway, Turn};
 use crate::client::{Client, Handshake, Intent, Pending, Released, Route, State, ZeroPacket};
 use crate::config::SleepConnectClean;
@@ -85,15 +86,28 @@ impl SnGateway {
             State::Connecting => self.end(slot, broker_core::link::Ending::Clean, turn.out),
             State::Active => {
                 self.clients.drop_route(slot);
-                self.ground(slot, turn.out);
-                self.request(slot, ToBroker::Pause { duration: None }, turn.out);
+                self.note_displaced(slot, turn.out);
+                self.pause_displaced(slot, turn.out);
             }
-            State::Asleep => self.clients.drop_route(slot),
+            State::Asleep => {
+                self.clients.drop_route(slot);
+                self.note_displaced(slot, turn.out);
+            }
             State::Awake => {
                 self.clients.drop_route(slot);
+                self.note_displaced(slot, turn.out);
                 self.fall_asleep(slot, turn.out);
             }
         }
+    }
+
+    /// Nothing is delivered to an active client without an address. Should the gateway be gone meanwhile, the broker
+    /// ends it when its keep-alive would have.
+    fn pause_displaced(&mut self, slot: u32, out: &mut Actions) {
+        self.ground(slot, out);
+        let Some(client) = self.clients.get(slot) else { return };
+        let duration = supervision(client, &self.config);
+        self.request(slot, ToBroker::Pause { duration }, out);
     }
 
     /// A CONNECT from an address where nobody is known.
@@ -405,7 +419,13 @@ impl SnGateway {
                 }
                 self.accept(slot, out);
             }
-            Intent::Restore => self.clients.set_state(slot, State::Active),
+            Intent::Restore => {
+                let routed = client.routed;
+                self.clients.set_state(slot, State::Active);
+                if !routed {
+                    self.pause_displaced(slot, out); // somebody else is where it was
+                }
+            }
             Intent::RestoreAsleep => self.clients.set_state(slot, State::Asleep),
             Intent::Wake => {
                 self.clients.set_state(slot, State::Asleep);

@@ -165,12 +165,16 @@ fn is_sending(client: &Client) -> bool {
 
 /// One and a half times the Duration of CONNECT: wide enough for both tolerances of §7.2. A client that asked for no
 /// supervision gets that of its idleness.
+pub(super) fn supervision(client: &Client, config: &Config) -> Option<Duration> {
+    match client.keep_alive {
+        0 => config.limits.idle_timeout,
+        seconds => Some(Duration::from_millis(u64::from(seconds) * 1500)),
+    }
+}
+
 fn keep_alive_deadline(client: &Client, config: &Config) -> Option<Instant> {
     match client.state {
-        State::Active if client.keep_alive > 0 => {
-            Some(client.heard + Duration::from_millis(u64::from(client.keep_alive) * 1500))
-        }
-        State::Active => config.limits.idle_timeout.map(|idle| client.heard + idle),
+        State::Active => supervision(client, config).map(|time| client.heard + time),
         State::Handshake | State::Connecting | State::Asleep | State::Awake => None,
     }
 }

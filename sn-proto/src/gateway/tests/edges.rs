@@ -342,3 +342,53 @@ fn one_port_with_many_client_ids_leaves_no_sessions_behind() {
     w.connect_with(A, "another", 0x04, 0);
     assert_eq!(w.gateway.clients(), 2);
 }
+
+/// Two persistent clients, of which the second has taken the address of the first, which is owed "1".
+fn displaced(config: Config, flags: u8, keep_alive: u16) -> World {
+    let mut w = World::with(config);
+    w.connect_with(A, "c1", flags, keep_alive);
+    w.subscribe(A, "ab", 1);
+    w.mqtt_publish("ab", "1", 1);
+    w.heard(A);
+    w.connect_with(A, "c2", 0x00, 0);
+    w.subscribe(A, "cd", 1);
+    w.heard(A);
+    w
+}
+
+#[test]
+fn after_a_restart_an_address_belongs_to_who_used_it_last() {
+    let config = Config { rebind_active: true, rebind: crate::config::Rebind::Any, ..plain() };
+    for first in ["ab", "cd"] {
+        let mut w = displaced(config.clone(), 0x00, 0);
+        w.restart();
+        w.heard(A);
+        for topic in [first, if first == "ab" { "cd" } else { "ab" }] {
+            w.mqtt_publish(topic, "2", 1);
+        }
+        assert_eq!(w.heard(A), ["PUBLISH n1025 q1 2"], "c2's");
+        w.puback(A, 0);
+        assert!(w.heard(A).is_empty());
+        w.send(B, "04 16 6331");
+        let mut got = w.heard(B);
+        for _ in 0..2 {
+            w.puback(B, 0);
+            got.extend(w.heard(B));
+        }
+        assert_eq!(got, ["PUBLISH n1025 q1 DUP 1", "PUBLISH n1025 q1 2", "PINGRESP"]);
+    }
+}
+
+#[test]
+fn a_client_without_an_address_ends_by_its_keep_alive_also_after_a_restart() {
+    for (flags, offline) in [(0x04, 0), (0x00, 1)] {
+        let mut w = displaced(plain(), flags, 60);
+        w.restart();
+        w.pass_seconds(80);
+        let before = w.broker.status();
+        w.pass_seconds(20);
+        assert!(w.state("c1").is_none(), "flags {flags:#x}");
+        let after = w.broker.status();
+        assert_eq!((before.sessions - after.sessions, after.disconnected), (1 - offline, offline), "parked");
+    }
+}
