@@ -72,9 +72,13 @@ impl SnGateway {
                 self.wait_for_register(slot, delivery, id, cost, out);
             }
             (Some(packet), Naming::Known(..) | Naming::Unknown { .. }) => {
+                let unsent = self.clients.get_mut(slot).and_then(|client| client.unsent.take());
+                let dup = delivery.dup && unsent != Some(packet);
+                if let Some(other) = unsent.filter(|unsent| *unsent != packet) {
+                    // This one has the window, so that one is with the broker.
+                    self.request(slot, ToBroker::Unsent(other), out);
+                }
                 let Some(client) = self.clients.get_mut(slot) else { return };
-                let dup = delivery.dup && client.unsent != Some(packet);
-                client.unsent = client.unsent.filter(|unsent| *unsent != packet);
                 let outgoing = client.outgoing();
                 outgoing.held_credit += cost;
                 outgoing.flight = Some(InFlight {

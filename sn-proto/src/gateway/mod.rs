@@ -242,7 +242,9 @@ impl SnGateway {
             client.heard = turn.now.instant; // else its deadline counts from the CONNECT
         }
         self.credit_guard(slot, turn.received);
-        self.reopen(slot, turn.now, turn.out);
+        if !matches!(message, Message::Disconnect(_)) {
+            self.reopen(slot, turn.now, turn.out); // who says goodbye listens to nothing else
+        }
         let Some(client) = self.clients.get_mut(slot) else { return };
         match weight(message) {
             Weight::Opening | Weight::Discovery => {}

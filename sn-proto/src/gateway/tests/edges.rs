@@ -392,3 +392,40 @@ fn a_client_without_an_address_ends_by_its_keep_alive_also_after_a_restart() {
         assert_eq!((before.sessions - after.sessions, after.disconnected), (1 - offline, offline), "parked");
     }
 }
+
+#[test]
+fn goodbye_is_answered_by_goodbye_alone() {
+    for goodbye in ["02 18", "04 18 003C"] {
+        let mut w = World::new();
+        w.connect_with(A, "c1", 0x00, 0);
+        w.subscribe(A, "t/+", 1);
+        w.mqtt_publish("t/x", "1", 1);
+        w.heard(A);
+        w.regack(A, 1); // busy; but it will need the topic itself
+        w.register(A, "t/x");
+        w.send(A, goodbye);
+        assert_eq!(w.heard(A), ["DISCONNECT"], "{goodbye}");
+    }
+}
+
+#[test]
+fn two_messages_that_never_left_are_no_repetitions_for_the_third_connection_either() {
+    let mut w = World::new();
+    w.connect_with(A, "c1", 0x00, 0);
+    w.subscribe(A, "t/+", 1);
+    w.mqtt_publish("t/x", "1", 1);
+    w.mqtt_publish("t/y", "2", 1);
+    w.pass_seconds(65); // "1" is given up, "2" is under way
+    for place in [B, A2] {
+        w.connect_with(place, "c1", 0x00, 0);
+    }
+    w.heard(A2);
+    let mut got = Vec::new();
+    for _ in 0..4 {
+        w.regack(A2, 0);
+        got.extend(w.heard(A2).into_iter().filter(|it| it.starts_with("PUBLISH")));
+        w.puback(A2, 0);
+        got.extend(w.heard(A2).into_iter().filter(|it| it.starts_with("PUBLISH")));
+    }
+    assert_eq!(got, ["PUBLISH n1025 q1 1", "PUBLISH n1026 q1 2"]);
+}
