@@ -123,35 +123,60 @@ impl Catalog {
 
     /// The versions of one object, oldest first.
     pub fn versions(&self, object: u16) -> impl DoubleEndedIterator<Item = ObjectInfo<'_>> + Clone {
+        self.infos(self.rows_of(object))
+    }
+
+    /// The rows of one object; there are few, so that its end is not searched for.
+    fn rows_of(&self, object: u16) -> &[ObjectRow] {
         let start = self.objects.partition_point(|row| row.id < object);
-        let end = self.objects.partition_point(|row| row.id <= object);
-        let rows = self.objects.get(start..end).unwrap_or_default();
+        let rows = self.objects.get(start..).unwrap_or_default();
+        let count = rows.iter().take_while(|row| row.id == object).count();
+        rows.get(..count).unwrap_or_default()
+    }
+
+    fn infos<'c>(
+        &'c self,
+        rows: &'c [ObjectRow],
+    ) -> impl DoubleEndedIterator<Item = ObjectInfo<'c>> + Clone + use<'c> {
         rows.iter().map(|row| ObjectInfo { catalog: self, row })
     }
 
     /// The definition of an object: this version, else the nearest of the same major number, else the
     /// newest. Without a version the newest.
     pub fn object(&self, object: u16, version: Option<Version>) -> Option<ObjectInfo<'_>> {
-        let Some(version) = version else { return self.versions(object).next_back() };
-        let near = self.of_major(object, version).min_by_key(|info| distance(*info, version));
-        near.or_else(|| self.versions(object).next_back())
+        self.chosen(self.rows_of(object), version)
+    }
+
+    fn chosen<'c>(&'c self, rows: &'c [ObjectRow], version: Option<Version>) -> Option<ObjectInfo<'c>> {
+        let near = version.and_then(|version| self.nearest(rows, version, |_| true));
+        near.or_else(|| self.infos(rows).next_back())
     }
 
     /// The definition of a resource. When the chosen version of the object does not have it, the other
     /// versions of the same major number are asked, the nearest first: within one major number an id keeps
     /// its meaning. Other objects are never asked, not even for a reusable resource.
     pub fn resource(&self, object: u16, version: Option<Version>, resource: u16) -> Option<ResourceInfo<'_>> {
-        let chosen = self.object(object, version)?;
-        chosen.resource(resource).or_else(|| {
-            let version = chosen.version();
-            let others = self.of_major(object, version).filter(|other| other.resource(resource).is_some());
-            others.min_by_key(|other| distance(*other, version))?.resource(resource)
+        let rows = self.rows_of(object);
+        let chosen = self.chosen(rows, version)?;
+        chosen.resource(resource).or_else(|| match rows {
+            [] | [_] => None,
+            [_, _, ..] => {
+                let has = |info: &ObjectInfo<'_>| info.resource(resource).is_some();
+                self.nearest(rows, chosen.version(), has)?.resource(resource)
+            }
         })
     }
 
-    /// The versions of one major number, the newest first: of two equally near the newer is taken.
-    fn of_major(&self, object: u16, version: Version) -> impl Iterator<Item = ObjectInfo<'_>> {
-        self.versions(object).rev().filter(move |info| info.version().major == version.major)
+    /// The nearest version of the same major number that will do; of two equally near the newer.
+    fn nearest<'c>(
+        &'c self,
+        rows: &'c [ObjectRow],
+        version: Version,
+        will_do: impl Fn(&ObjectInfo<'c>) -> bool,
+    ) -> Option<ObjectInfo<'c>> {
+        let newest_first = self.infos(rows).rev();
+        let of_major = newest_first.filter(|info| info.version().major == version.major && will_do(info));
+        of_major.min_by_key(|info| info.version().minor.abs_diff(version.minor))
     }
 
     /// The newest version of the object with this name, whatever its case, spaces and punctuation; a number
@@ -180,11 +205,6 @@ impl fmt::Debug for Catalog {
         let (objects, resources) = (self.objects.len(), self.resources.len());
         f.debug_struct("Catalog").field("objects", &objects).field("resources", &resources).finish()
     }
-}
-
-/// How far apart the minor numbers are.
-fn distance(info: ObjectInfo<'_>, version: Version) -> impl Ord + use<> {
-    info.version().minor.abs_diff(version.minor)
 }
 
 /// Names compare by their letters and digits alone: "power source voltage" is "PowerSourceVoltage".

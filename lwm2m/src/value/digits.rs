@@ -350,10 +350,24 @@ pub(super) fn quick_double(text: &[u8]) -> f64 {
 /// The shortest text that reads back as this finite double (or single), as `{:?}` writes it: "21.5", "1e-7", "1.0". That
 /// one falls back to an exact method for some numbers, which costs twenty times as much; this one never does. (Where two
 /// texts are equally short and near, the two may differ in the last digit.)
-pub(super) fn shortest(float: impl zmij::Float) -> Decimal {
+pub(super) fn shortest(float: impl zmij::Float + Into<f64> + Copy) -> Decimal {
     let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(float);
-    let Some(split) = split(text.as_bytes()) else { return Decimal::known(b"0.0") };
+    let text = buffer.format_finite(float).as_bytes();
+    // Where both write all places, or both an exponent of two digits, the texts are the same but for a "+".
+    let size = float.into().abs();
+    match text.iter().position(|octet| *octet == b'e').and_then(|at| text.split_at_checked(at)) {
+        None if (1e-4..1e16).contains(&size) => return Decimal::known(text),
+        Some((digits, exponent)) if !(9e-11..2e16).contains(&size) => {
+            let exponent = exponent.strip_prefix(b"e").unwrap_or_default();
+            let mut line = Line::default();
+            for part in [digits, b"e", exponent.strip_prefix(b"+").unwrap_or(exponent)] {
+                line.append(part);
+            }
+            return Decimal::known(line.bytes());
+        }
+        None | Some(_) => {}
+    }
+    let Some(split) = split(text) else { return Decimal::known(b"0.0") };
     let mut line = Line::default();
     if split.negative {
         line.push(b'-');
