@@ -99,6 +99,9 @@ impl Decimal {
 
     /// The exact integer: `None` inside `Ok` when it has more than 38 digits, an error when it is not whole.
     pub fn to_integer(&self) -> Result<Option<i128>, NotWhole> {
+        if digits::is_plain_fraction(self.as_bytes()) {
+            return Err(NotWhole);
+        }
         self.parts().map_or(Ok(None), Parts::to_integer)
     }
 
@@ -209,6 +212,10 @@ mod tests {
             assert_eq!(decimal(text).to_integer(), Ok(integer), "{text}");
         }
         assert_eq!(decimal("1.5").to_integer(), Err(NotWhole));
+        assert_eq!(decimal("-0.10").to_integer(), Err(NotWhole));
+        assert_eq!(decimal("5.00").to_integer(), Ok(Some(5)));
+        assert_eq!(decimal("1.5e1").to_integer(), Ok(Some(15)));
+        assert_eq!(decimal(&format!("{}.5", "9".repeat(60))).to_integer(), Ok(None));
         assert_eq!(decimal("1e-400").to_integer(), Err(NotWhole));
     }
 

@@ -94,6 +94,18 @@ fn split_digits(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at_checked(end).unwrap_or((bytes, &[]))
 }
 
+/// Whether a number's text shows at once that it is not whole: a fraction without exponent, of digits that surely fit.
+pub(super) fn is_plain_fraction(text: &[u8]) -> bool {
+    match text.iter().position(|octet| *octet == b'.').and_then(|at| text.split_at_checked(at + 1)) {
+        Some((_, fraction)) => {
+            let digits =
+                fraction.iter().all(u8::is_ascii_digit) && fraction.iter().any(|digit| *digit != b'0');
+            digits && text.len() < POWERS.len()
+        }
+        None => false,
+    }
+}
+
 /// Whether `text` is a number that is taken: JSON's grammar, not too long, within a double's range.
 pub(super) fn check(text: &[u8]) -> Result<(), ValueFault> {
     if text.len() > NUMBER_TEXT_MAX {
