@@ -257,12 +257,17 @@ impl Broker {
     fn new_session(&mut self, connect: &Connect) -> Slot {
         let id = SessionId(self.next_session);
         self.next_session += 1;
-        let first_packet_id = match connect.protocol {
+        let first_packet_id = self.first_packet_id(connect.protocol, id);
+        self.sessions.insert(Session::new(connect.name.clone(), id, connect.protocol, first_packet_id))
+    }
+
+    /// Where the packet ids of a session begin, and begin anew after a restart.
+    pub(super) fn first_packet_id(&self, protocol: Protocol, id: SessionId) -> u16 {
+        match protocol {
             // MQTT-SN: an id that a stranger cannot guess (its answer validates the address).
             Protocol::MqttSn => u16::try_from(mix(self.seed, id.0) & 0xffff).unwrap_or(1),
             Protocol::Mqtt | Protocol::Lwm2m | Protocol::Internal => 1,
-        };
-        self.sessions.insert(Session::new(connect.name.clone(), id, connect.protocol, first_packet_id))
+        }
     }
 
     /// The link ends by its own wish, or since its client is lost.

@@ -126,7 +126,12 @@ impl Broker {
                 if let Some(old) = self.sessions.find(&name) {
                     self.forget_session(old); // one name, one session: the later one counts
                 }
-                let slot = self.sessions.insert(Session::new(name, id, protocol, 1));
+                let slot = self.sessions.insert(Session::new(
+                    name,
+                    id,
+                    protocol,
+                    self.first_packet_id(protocol, id),
+                ));
                 slots.insert(id, slot);
                 self.next_session = self.next_session.max(id.0.saturating_add(1));
                 slot

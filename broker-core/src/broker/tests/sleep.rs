@@ -381,3 +381,20 @@ fn what_only_waited_for_credit_is_stored_when_the_device_falls_asleep() {
     assert_eq!(restored.snapshot().sessions[&name("d")].held.len(), 1);
     assert_eq!(restored.snapshot(), house.broker.snapshot());
 }
+
+#[test]
+fn a_stranger_cannot_guess_the_packet_ids_of_an_sn_session_after_a_restart_either() {
+    let mut house = House::new();
+    house.connect(1, connect_sn("d", false));
+    house.subscribe(1, "t", Q1);
+    let mut first = std::collections::BTreeSet::new();
+    for seed in 1..=8 {
+        let records: Vec<Record> = house.commits.concat();
+        let mut again = House::around(Broker::restore(Limits::default(), seed, house.now, records));
+        again.connect(1, connect_sn("d", false));
+        again.client(2, "p");
+        again.publish(2, "t", "a", Q1);
+        first.insert(packet_ids(&again.heard(1))[0]);
+    }
+    assert_eq!(first.len(), 8, "another one after each start: {first:?}");
+}
