@@ -319,6 +319,8 @@ impl SnGateway {
         {
             self.clients.move_to(old, route);
             if self.clients.get(old).is_some_and(|client| client.state == State::Active) {
+                // What came for it meanwhile was not taken, and is to come again.
+                self.pause_displaced(old, out);
                 self.request(old, ToBroker::Wake, out);
             }
         }

@@ -429,3 +429,19 @@ fn two_messages_that_never_left_are_no_repetitions_for_the_third_connection_eith
     }
     assert_eq!(got, ["PUBLISH n1025 q1 1", "PUBLISH n1026 q1 2"]);
 }
+
+#[test]
+fn what_came_while_a_refused_connect_was_checked_is_delivered() {
+    let mut w = World::new();
+    w.connect_with(A, "c1", 0x00, 0);
+    w.subscribe(A, "ab", 1);
+    w.broker.set_authentication(true);
+    w.connect_with(A, "c1", 0x04, 60);
+    w.mqtt_publish("ab", "1", 1);
+    w.heard(A);
+    w.refuse_authentication();
+    assert_eq!(w.heard(A), ["CONNACK 3", "PUBLISH n1025 q1 1"]);
+    w.puback(A, 0);
+    w.mqtt_publish("ab", "2", 1);
+    assert_eq!(w.heard(A), ["PUBLISH n1025 q1 2"]);
+}
