@@ -106,6 +106,9 @@ pub fn decode(base: ObjectPath, bytes: &[u8], cx: &Context<'_>) -> Result<Vec<En
             Kind::ResourceInstance => return Err(misplaced(&record)),
         }
     }
+    if reader.entries.is_empty() && base.depth() > 3 {
+        return Err(ContentError::Truncated(bytes.len())); // a resource instance has one value
+    }
     Ok(reader.entries)
 }
 
@@ -144,8 +147,15 @@ impl Reader<'_> {
         Ok(parent)
     }
 
+    /// What holds values must lie on the way to the place asked for, or below it, also when it is empty.
+    fn check_way(&self, path: ObjectPath) -> Result<(), ContentError> {
+        let base = self.base.ancestor(path.depth());
+        if base.contains(path) { Ok(()) } else { Err(ContentError::Outside { path, base }) }
+    }
+
     fn instance(&mut self, record: &Record<'_>) -> Result<(), ContentError> {
         let path = self.base.ancestor(1).child(record.id)?;
+        self.check_way(path)?;
         let mut records = Records { rest: record.value, offset: record.value_at };
         while let Some(inner) = records.next()? {
             match inner.kind {
@@ -161,6 +171,7 @@ impl Reader<'_> {
         if record.kind == Kind::Resource {
             return self.value(path, record);
         }
+        self.check_way(path)?;
         let mut records = Records { rest: record.value, offset: record.value_at };
         while let Some(inner) = records.next()? {
             match inner.kind {

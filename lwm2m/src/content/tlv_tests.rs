@@ -316,7 +316,12 @@ fn damaged_records_are_refused_with_a_reason() {
         ("/3/0", "0200 0001", "byte 2: an object instance does not belong here"),
         ("/3/0", "8606 840641000141", "byte 2: a resource does not belong here"),
         ("/3/0/9", "C10A0F", "/3/0/10 is not part of /3/0/9"),
-        ("/3/0", "0301 C10964", "/3/1/9 is not part of /3/0"),
+        ("/3/0", "0301 C10964", "/3/1 is not part of /3/0"),
+        ("/3/0", "0001", "/3/1 is not part of /3/0"),
+        ("/3/0/7", "8008", "/3/0/8 is not part of /3/0/7"),
+        ("/3/0/7/1", "00FF", "/3/255 is not part of /3/0"),
+        ("/3/0/7/1", "0000", "ends too early: what starts at byte 2 is not whole"),
+        ("/3/0/7/1", "8007", "ends too early: what starts at byte 2 is not whole"),
         ("/3/0", "E1FFFF01", "\"/3/0/65535\": \"65535\" is not a number 0–65534"),
     ] {
         let error = decode(path(base), &hex(bytes), &cx).unwrap_err();
