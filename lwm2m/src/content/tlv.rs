@@ -91,7 +91,8 @@ pub fn decode(base: ObjectPath, bytes: &[u8], cx: &Context<'_>) -> Result<Vec<En
     if bytes.is_empty() && base.depth() >= 3 {
         return Err(ContentError::Truncated(0));
     }
-    let mut reader = Reader { base, cx, types: TypeMemo::new(cx), bare_parent: None, entries: Vec::new() };
+    let mut reader =
+        Reader { base, cx, types: TypeMemo::new(cx), bare_parent: None, holders: 0, entries: Vec::new() };
     let mut records = Records { rest: bytes, offset: 0 };
     while let Some(record) = records.next()? {
         match record.kind {
@@ -127,6 +128,8 @@ struct Reader<'a> {
     types: TypeMemo<'a>,
     /// The instance that resources without one belong to, once it was looked up.
     bare_parent: Option<ObjectPath>,
+    /// Instances and multiple resources that came.
+    holders: usize,
     entries: Vec<Entry>,
 }
 
@@ -147,9 +150,14 @@ impl Reader<'_> {
         Ok(parent)
     }
 
-    /// What holds values must lie on the way to the place asked for, or below it, also when it is empty.
-    fn check_way(&self, path: ObjectPath) -> Result<(), ContentError> {
+    /// What holds values must lie on the way to the place asked for, or below it, also when it is empty; and there
+    /// are no more of it than there may be values.
+    fn check_way(&mut self, path: ObjectPath) -> Result<(), ContentError> {
         let base = self.base.ancestor(path.depth());
+        self.holders += 1;
+        if self.holders > self.cx.limits.entries_max {
+            return Err(ContentError::TooMany(self.cx.limits.entries_max));
+        }
         if base.contains(path) { Ok(()) } else { Err(ContentError::Outside { path, base }) }
     }
 

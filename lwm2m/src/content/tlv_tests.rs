@@ -353,4 +353,11 @@ fn more_values_than_the_limit_are_refused() {
     let bytes = vec![0xc0; 2 * (cx.limits.entries_max + 1)];
     // 0xC0 0xC0: resource 192 without bytes, again and again.
     assert_eq!(decode(path("/3/0"), &bytes, &cx), Err(ContentError::TooMany(cx.limits.entries_max)));
+    // Nor more instances without anything in them, or empty multiple resources.
+    for (base, kind) in [("/3", 0x00), ("/3/0", 0x80)] {
+        let empty = [kind, 0].repeat(cx.limits.entries_max);
+        assert_eq!(decode(path(base), &empty, &cx), Ok(Vec::new()));
+        let more = [&empty[..], &[kind, 0]].concat();
+        assert_eq!(decode(path(base), &more, &cx), Err(ContentError::TooMany(cx.limits.entries_max)));
+    }
 }
