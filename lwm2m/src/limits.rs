@@ -241,6 +241,8 @@ pub const FIRMWARE_TRIES_MAX: u8 = 5;
 pub const FIRMWARE_DEADLINE_MS: u64 = 86_400_000;
 /// Rounds of events in one call; the rest follow in the next.
 pub const EVENT_ROUNDS_MAX: usize = 1_024;
+/// Events for which memory is kept between two calls.
+pub const EVENTS_KEPT: usize = 64;
 /// Messages of the service that wait until it is attached. Beyond: dropped, counted.
 pub const SERVICE_HELD_MAX: usize = 1 << 20;
 /// Time until the service session is attached again after it was lost, milliseconds.

@@ -44,7 +44,7 @@ use crate::coap::{
 };
 use crate::device::Device;
 use crate::devices::Devices;
-use crate::limits::{ContentLimits, EVENT_ROUNDS_MAX};
+use crate::limits::{ContentLimits, EVENT_ROUNDS_MAX, EVENTS_KEPT};
 use crate::registration::Kinds;
 use broker_core::frontend::{Actions, Address, Frontend, Peer};
 use broker_core::link::FrontendId;
@@ -229,6 +229,9 @@ impl Lwm2mServer {
                 self.on_coap_event(now, event, out);
             }
         }
+        // What grew for many at once goes back.
+        events.shrink_to(EVENTS_KEPT);
+        self.coap_out.events.shrink_to(EVENTS_KEPT);
         self.events = events;
         for (to, datagram) in self.coap_out.outgoing() {
             if self.tracer.is_on() {

@@ -149,8 +149,9 @@ impl SnGateway {
     }
 
     /// Whether a QoS 2 PUBLISH with one of the two MsgIds that share [`ZERO_PACKET`] meets one with the other: then it
-    /// has to come again. (QoS 1 ones are answered in their order.) A message in its way is released before its time: its client, which should have one
-    /// message open at a time, may have given it up, and the newcomer shall not wait for ever.
+    /// has to come again. (QoS 1 ones are answered in their order.) A message in its way is released before its time: its
+    /// client, which should have one message open at a time, may have given it up, and the newcomer shall not wait for
+    /// ever.
     fn is_zero_packet_taken(&mut self, slot: u32, msg_id: u16, turn: &mut Turn<'_>) -> bool {
         let Some(client) = self.clients.get(slot) else { return false };
         let mut pending = client.incoming.iter().flat_map(|incoming| incoming.pending.iter());
