@@ -59,9 +59,13 @@ struct PeerList {
     oldest: u32,
     newest: u32,
     count: u32,
+    /// The message id of the newest entry, while the ids rise.
+    highest: u16,
+    /// Going round from the oldest entry's id, each one came after those before it, as a peer that counts sends them.
+    rising: bool,
 }
 
-const EMPTY_LIST: PeerList = PeerList { oldest: NONE, newest: NONE, count: 0 };
+const EMPTY_LIST: PeerList = PeerList { oldest: NONE, newest: NONE, count: 0, highest: 0, rising: true };
 
 /// What the memory says about a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -118,8 +122,18 @@ impl Remembered {
         self.peers.get(peer as usize).map_or(0, |list| list.count)
     }
 
+    /// Whether an id lies behind all that a peer's list holds, going round from its oldest: nobody has it then.
+    fn is_beyond(&self, list: &PeerList, mid: u16) -> bool {
+        let Some(oldest) = self.entries.get(list.oldest as usize) else { return true };
+        list.rising && mid.wrapping_sub(oldest.mid) > list.highest.wrapping_sub(oldest.mid)
+    }
+
     fn find(&self, peer: u32, mid: u16) -> Option<u32> {
-        let mut at = self.peers.get(peer as usize)?.newest;
+        let list = self.peers.get(peer as usize)?;
+        if self.is_beyond(list, mid) {
+            return None; // the usual case, without a walk through memory
+        }
+        let mut at = list.newest;
         // The list of a peer has at most REMEMBERED_PER_PEER_MAX entries.
         while let Some(entry) = self.entries.get(at as usize) {
             if entry.mid == mid && entry.memory != Memory::Guard {
@@ -220,7 +234,9 @@ impl Remembered {
             }
             at = entry.peer_older;
         }
-        self.insert(now, peer, 0, 0, Memory::Guard, emptied);
+        // Its id means nothing; the highest one keeps the list in order.
+        let mid = self.peers.get(peer as usize).map_or(0, |list| list.highest);
+        self.insert(now, peer, mid, 0, Memory::Guard, emptied);
     }
 
     /// When the oldest entry is over.
@@ -245,7 +261,10 @@ impl Remembered {
     fn link(&mut self, mut entry: Entry) {
         let peer = entry.peer as usize;
         self.bytes += entry.memory.cost() + ENTRY_BYTES;
+        let rises = self.peers.get(peer).is_some_and(|list| self.is_beyond(list, entry.mid));
         let Some(list) = self.peers.get_mut(peer) else { return };
+        list.rising = list.count == 0 || (list.rising && (rises || entry.memory == Memory::Guard));
+        list.highest = entry.mid;
         if list.count == 0 {
             self.bytes += PEER_BYTES;
         }
@@ -371,6 +390,47 @@ mod tests {
         assert_eq!(memory.len() as u64, 50_000 - memory.evicted);
         memory.expire(at(10_000_000), usize::MAX, &mut emptied);
         assert_eq!((memory.len(), memory.bytes(), emptied.len()), (0, 0, 50_000));
+    }
+
+    /// What a look-up finds is what a walk through all would find, for ids in any order, round the end and back.
+    #[test]
+    fn an_id_is_found_whatever_the_order_of_ids() {
+        let mut random = 1_u32;
+        let mut next = move |below: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) % below
+        };
+        let (mut walked, mut found) = (0, 0);
+        for _ in 0..2_000 {
+            let mut memory = Remembered::default();
+            let (mut mid, mut now) = (next(65_536) as u16, 0);
+            for _ in 0..next(90) {
+                now += u64::from(next(8_000));
+                let mut emptied = Vec::new();
+                memory.expire(at(now), usize::MAX, &mut emptied);
+                mid = match next(20) {
+                    0 => next(65_536) as u16,
+                    1 => mid.wrapping_sub(next(4) as u16),
+                    2 => mid.wrapping_add(next(40_000) as u16),
+                    3..=19 | 20.. => mid.wrapping_add(1),
+                };
+                if next(10) == 0 {
+                    memory.guard(at(now), 0, &mut emptied);
+                }
+                let has = |memory: &Remembered, mid: u16| {
+                    memory.entries.iter().any(|(_, e)| e.mid == mid && e.memory != Memory::Guard)
+                };
+                for asked in [mid, mid.wrapping_sub(1), mid.wrapping_add(1), next(65_536) as u16] {
+                    assert_eq!(memory.find(0, asked).is_some(), has(&memory, asked), "{asked} at {mid}");
+                    found += usize::from(has(&memory, asked));
+                }
+                walked += usize::from(memory.peers.first().is_some_and(|list| !list.rising));
+                if memory.find(0, mid).is_none() {
+                    memory.insert(at(now), 0, mid, 1, Memory::Silent, &mut emptied);
+                }
+            }
+        }
+        assert!(found > 10_000 && walked > 10_000, "{found}, {walked}");
     }
 
     #[test]
